@@ -1,0 +1,148 @@
+"""What an engine is told about instruments: frozen, and checked when made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from .errors import ConfigError
+from .units import duration_ns
+
+__all__ = ["Action", "Instrument", "Rules", "Source", "Spec"]
+
+Action = Literal["reject", "flag", "off"]
+Source = Literal["trade", "bid", "ask", "mid", "last"]
+
+
+def choice(name: str, value: object, kind: object) -> None:
+    """Check that a value is one of the words of a Literal."""
+    words = get_args(kind)
+    if value not in words:
+        expected = ", ".join(repr(word) for word in words)
+        raise ConfigError(f"{name}: got {value!r}, expected one of {expected}")
+
+
+def positive(name: str, value: object) -> None:
+    """Check that a value is a finite number above zero."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (0 < value < math.inf):
+        raise ConfigError(f"{name}: got {value!r}, expected a finite number above zero")
+
+
+def sources(name: str, value: Source | tuple[Source, ...]) -> tuple[Source, ...]:
+    """One source or several as a tuple, each once."""
+    several = (value,) if isinstance(value, str) else tuple(value)
+    for one in several:
+        choice(name, one, Source)
+    if not several:
+        raise ConfigError(f"{name}: got no source; leave it out for the default")
+    return tuple(dict.fromkeys(several))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What to do with a tick that breaks a rule: "reject" and count it, "flag" (keep and count) it, or
+    "off". A price that is not finite, or not positive where that is not allowed, and a tick without
+    event time are always rejected.
+
+    Attributes:
+        grid: prices are multiples of the tick size.
+        band: prices lie within a band around the last accepted price.
+        size: sizes are not negative. Zero-size prints are real; quotes may have no sizes.
+        skew: event times are not more than `skew_limit` ahead of arrival times, where those are given.
+        crossed: bids are not above asks.
+        allow_negative: prices of zero and less are legal.
+        band_width: half width of the band, as a fraction of the last accepted price.
+        band_ticks: least half width of the band, in ticks.
+        band_agree: so many off-band ticks in a row that agree with each other move the band.
+        band_age: a band older than this, in event time, is not held against a tick.
+        skew_limit: how far event time may be ahead of arrival time.
+    """
+
+    grid: Action = "flag"
+    band: Action = "reject"
+    size: Action = "reject"
+    skew: Action = "reject"
+    crossed: Action = "flag"
+    allow_negative: bool = False
+    band_width: float = 0.1
+    band_ticks: float = 200.0
+    band_agree: int = 3
+    band_age: str = "60s"
+    skew_limit: str = "5s"
+    band_age_ns: int = field(init=False, repr=False)
+    skew_ns: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("grid", "band", "size", "skew", "crossed"):
+            choice(name, getattr(self, name), Action)
+        positive("band_width", self.band_width)
+        positive("band_ticks", self.band_ticks)
+        if not isinstance(self.band_agree, int) or self.band_agree < 1:
+            raise ConfigError(f"band_agree: got {self.band_agree!r}, expected a whole number from 1")
+        object.__setattr__(self, "band_age_ns", duration_ns("band_age", self.band_age))
+        object.__setattr__(self, "skew_ns", duration_ns("skew_limit", self.skew_limit))
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """An instrument, keyed by its full contract id: two expiries of one root are two instruments.
+
+    Attributes:
+        symbol: the full contract id, e.g. "CON.F.US.EP.Z25".
+        tick_size: smallest price step, in price units.
+        source: what its bars are made of: "trade", "bid", "ask", "mid", "last" or a tuple of them.
+            None takes the engine's default.
+        lateness: how long, in event time, a bar waits for late ticks. None takes the engine's default.
+        stamp: "event", or "arrival" to stamp ticks without event time with their arrival time.
+        rules: what prices, sizes and times must obey.
+    """
+
+    symbol: str
+    tick_size: float = field(kw_only=True)
+    source: Source | tuple[Source, ...] | None = field(default=None, kw_only=True)
+    lateness: str | None = field(default=None, kw_only=True)
+    stamp: Literal["event", "arrival"] = field(default="event", kw_only=True)
+    rules: Rules = field(default_factory=Rules, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.symbol, str) or not self.symbol:
+            raise ConfigError(f"symbol: got {self.symbol!r}, expected the contract id as text")
+        positive("tick_size", self.tick_size)
+        if self.source is not None:
+            object.__setattr__(self, "source", sources("source", self.source))
+        if self.lateness is not None:
+            duration_ns("lateness", self.lateness)
+        choice("stamp", self.stamp, Literal["event", "arrival"])
+        if not isinstance(self.rules, Rules):
+            raise ConfigError(f"rules: got {self.rules!r}, expected a tickwire.Rules")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """An instrument with the engine's defaults filled in, as the core wants it."""
+
+    symbol: str
+    tick_size: float
+    sources: tuple[Source, ...]
+    lateness_ns: int
+    stamp_arrival: bool
+    capacity: int
+    rules: Rules
+
+    @classmethod
+    def of(
+        cls, instrument: Instrument, *, source: tuple[Source, ...], lateness_ns: int, capacity: int
+    ) -> Spec:
+        own_source = instrument.source
+        return cls(
+            symbol=instrument.symbol,
+            tick_size=float(instrument.tick_size),
+            sources=source if own_source is None else sources("source", own_source),
+            lateness_ns=lateness_ns
+            if instrument.lateness is None
+            else duration_ns("lateness", instrument.lateness),
+            stamp_arrival=instrument.stamp == "arrival",
+            capacity=capacity,
+            rules=instrument.rules,
+        )

@@ -1,0 +1,360 @@
+"""`Engine`: ticks in, bars and frames out. It knows no socket and no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import _core
+from .config import Instrument, Source, Spec, sources
+from .errors import ConfigError, UnknownInstrument
+from .subscription import Subscription
+from .units import duration_ns, float_column, int_column, side_column, time_ns
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    import polars as pl
+    from numpy.typing import ArrayLike
+
+__all__ = ["Engine"]
+
+DEFAULT_CAPACITY = 65_536
+DEFAULT_RETAIN = 1_000_000
+
+
+def _count(name: str, value: object, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ConfigError(f"{name}: got {value!r}, expected a whole number from 1 to {most}")
+    return value
+
+
+def _retain(value: int | Mapping[str, int], timeframes: Sequence[str]) -> list[tuple[str, int]]:
+    if not isinstance(value, Mapping):
+        return [(timeframe, _count("retain", value, 1 << 40)) for timeframe in timeframes]
+    if unknown := sorted(set(value) - set(timeframes)):
+        raise ConfigError(f"retain: got {unknown[0]!r}, expected only timeframes of this engine: {timeframes}")
+    return [
+        (timeframe, _count(f"retain[{timeframe!r}]", value.get(timeframe, DEFAULT_RETAIN), 1 << 40))
+        for timeframe in timeframes
+    ]
+
+
+class Engine(_core.Engine):
+    """Validates ticks, keeps them in rings, and makes bars over all timeframes at once.
+
+    Times are int nanoseconds since the epoch, UTC. Ticks are bucketed by event time (`ts_event`),
+    never by arrival. Any thread may write and any may read; ticks of one instrument are applied in
+    the order of the calls, and a reader never sees half of an update.
+
+    Args:
+        instruments: one `Instrument` or several.
+        timeframes: lengths of time bars: "1s", "5m", "1h", "1d", "1w", "1mo". Aligned to UTC.
+        capacity: ticks kept per instrument, trades and quotes each; rounded up to a power of two.
+        retain: closed bars kept per timeframe, or a dict of those. Up to a quarter more may be kept.
+        source: what bars are made of, unless an instrument says otherwise: "trade", "bid", "ask",
+            "mid", "last" (the quotes' last price) or a tuple of them.
+        lateness: how long, in event time, bars wait for late ticks, unless an instrument says otherwise.
+
+    Raises:
+        ConfigError: an argument that cannot work.
+
+    Example:
+        >>> import tickwire as tw
+        >>> engine = tw.Engine([tw.Instrument("ES", tick_size=0.25)], timeframes=["1s", "1m"])
+        >>> engine.push_trade("ES", 1_700_000_000_000_000_000, 4500.25, 2)
+        True
+        >>> engine.push_trade("ES", 1_700_000_061_000_000_000, 4500.50, 1)
+        True
+        >>> engine.bars("ES", "1m").select("open", "close", "volume").row(0)
+        (4500.25, 4500.25, 2.0)
+    """
+
+    def __new__(
+        cls,
+        instruments: Instrument | Iterable[Instrument],
+        timeframes: Sequence[str] = ("1s", "1m", "5m", "1h", "1d"),
+        *,
+        capacity: int = DEFAULT_CAPACITY,
+        retain: int | Mapping[str, int] = DEFAULT_RETAIN,
+        source: Source | tuple[Source, ...] = "trade",
+        lateness: str = "0s",
+    ) -> Engine:
+        given = [instruments] if isinstance(instruments, Instrument) else list(instruments)
+        symbols: set[str] = set()
+        for instrument in given:
+            if not isinstance(instrument, Instrument):
+                raise ConfigError(f"instruments: got {instrument!r}, expected tickwire.Instrument objects")
+            if instrument.symbol in symbols:
+                raise ConfigError(f"instruments: got {instrument.symbol!r} twice; give each symbol once")
+            symbols.add(instrument.symbol)
+        if not given:
+            raise ConfigError("instruments: got none, expected at least one tickwire.Instrument")
+        if isinstance(timeframes, str):
+            raise ConfigError(f"timeframes: got {timeframes!r}, expected a list such as [{timeframes!r}]")
+        specs = [
+            Spec.of(
+                instrument,
+                source=sources("source", source),
+                lateness_ns=duration_ns("lateness", lateness),
+                capacity=_count("capacity", capacity, 1 << 30),
+            )
+            for instrument in given
+        ]
+        engine = super().__new__(cls, specs, _retain(retain, list(timeframes)))
+        engine._feeds = {}
+        engine._instruments = {instrument.symbol: instrument for instrument in given}
+        return engine
+
+    _feeds: dict[str, _core.Feed]
+    _instruments: dict[str, Instrument]
+
+    def instrument(self, symbol: str) -> Instrument:
+        """The instrument as it was given.
+
+        Raises:
+            UnknownInstrument: not one of this engine's.
+        """
+        try:
+            return self._instruments[symbol]
+        except KeyError:
+            known = ", ".join(self.symbols[:8])
+            raise UnknownInstrument(
+                f"symbol: got {symbol!r}, expected one of the engine's instruments: {known}"
+            ) from None
+
+    # writers
+
+    def feed(self, name: str = "main", *, max_record_bytes: int = 8 << 20) -> _core.Feed:
+        """The feed of this name; the first call makes it. One feed per connection: it owns cut records
+        and the state of partial quotes. Records over `max_record_bytes` are refused and counted.
+        """
+        feed = self._feeds.get(name)
+        if feed is None:
+            feed = self._feeds.setdefault(name, _core.Feed(self, name, max_record_bytes))
+        return feed
+
+    def push_bytes(self, data: bytes | bytearray | memoryview | str, ts_recv: int | None = None) -> _core.Receipt:
+        """Decode and apply a hub payload on the feed "main"; see `Feed.push_bytes`."""
+        return self.feed().push_bytes(data, ts_recv)
+
+    def push_trades(
+        self,
+        symbol: str,
+        *,
+        ts_event: ArrayLike,
+        price: ArrayLike,
+        size: ArrayLike,
+        side: ArrayLike | None = None,
+        ts_recv: ArrayLike | None = None,
+    ) -> _core.Receipt:
+        """Apply columns of trades of one instrument, row after row; the same as `push_trade` for each.
+
+        Args:
+            ts_event: int64 ns UTC or datetime64, shape (n,). Columns must not change during the call.
+            price, size: float64, shape (n,).
+            side: 1 buy, -1 sell, 0 not known.
+            ts_recv: arrival times, as ts_event.
+
+        Raises:
+            DataError: columns of different lengths or wrong types; nothing was applied.
+        """
+        return self._push_trades(
+            [symbol],
+            None,
+            int_column("ts_event", ts_event),
+            float_column("price", price),
+            float_column("size", size),
+            None if side is None else side_column("side", side),
+            None if ts_recv is None else int_column("ts_recv", ts_recv),
+        )
+
+    def push_quotes(
+        self,
+        symbol: str,
+        *,
+        ts_event: ArrayLike,
+        bid: ArrayLike,
+        ask: ArrayLike,
+        bid_size: ArrayLike | None = None,
+        ask_size: ArrayLike | None = None,
+        last: ArrayLike | None = None,
+        ts_recv: ArrayLike | None = None,
+    ) -> _core.Receipt:
+        """Apply columns of quotes of one instrument; the same as `push_quote` for each row.
+
+        Args:
+            ts_event: int64 ns UTC or datetime64, shape (n,). Columns must not change during the call.
+            bid, ask, bid_size, ask_size, last: float64, shape (n,); NaN where absent.
+            ts_recv: arrival times, as ts_event.
+
+        Raises:
+            DataError: columns of different lengths or wrong types; nothing was applied.
+        """
+
+        def optional(name: str, values: ArrayLike | None) -> Any:
+            return None if values is None else float_column(name, values)
+
+        return self._push_quotes(
+            [symbol],
+            None,
+            int_column("ts_event", ts_event),
+            float_column("bid", bid),
+            float_column("ask", ask),
+            optional("bid_size", bid_size),
+            optional("ask_size", ask_size),
+            optional("last", last),
+            None if ts_recv is None else int_column("ts_recv", ts_recv),
+        )
+
+    def push_table(self, table: Any) -> _core.Receipt:
+        """Apply a table of ticks: anything that speaks the Arrow PyCapsule interface (polars, pyarrow,
+        pandas, DuckDB, …).
+
+        Columns: symbol, ts_event, price, size [, side, ts_recv] for trades; symbol, ts_event, bid, ask
+        [, bid_size, ask_size, last, ts_recv] for quotes. Times are timestamps or int ns UTC; null is
+        "absent".
+
+        Raises:
+            DataError: a column is missing or of the wrong type; nothing was applied.
+        """
+        from .tables import tick_columns
+
+        columns = tick_columns(table)
+        push = self._push_trades if columns.kind == "trade" else self._push_quotes
+        return push(columns.symbols, columns.codes, *columns.values)
+
+    def push_bars(
+        self, symbol: str, timeframe: str, table: Any, replace: bool = False, *, source: Source = "trade"
+    ) -> dict[str, int]:
+        """Put in ready bars: history, or backfill. Larger timeframes are rolled up from them, and
+        readers see all of it at once. Rows may come in any order.
+
+        Args:
+            timeframe: which of the engine's timeframes the bars are of.
+            table: an Arrow table with ts (bar open; timestamp or int ns UTC), open, high, low, close,
+                volume [, vwap, trades].
+            replace: put the given bars in place of closed ones, as revisions. A bar for which ticks
+                are still being collected is left alone in any case.
+
+        Returns:
+            Counts: received, inserted, replaced, existing (left alone), open (left alone).
+
+        Raises:
+            DataError: a row that cannot be right; nothing was applied.
+        """
+        from .tables import bar_columns
+
+        return self._push_bars(symbol, timeframe, source, *bar_columns(table), replace)
+
+    # readers
+
+    def bars(
+        self,
+        symbol: str,
+        timeframe: str,
+        last: int | None = None,
+        since: int | dt.datetime | None = None,
+        partial: bool = False,
+        source: Source = "trade",
+        *,
+        tz: str | None = None,
+        time_unit: str | None = None,
+    ) -> pl.DataFrame:
+        """Closed bars, oldest first.
+
+        Args:
+            last: at most this many, the newest.
+            since: only bars that open at or after this time (int ns UTC, or a datetime with time zone).
+            partial: add the bars that are still open; they carry complete=False.
+            source: which price the bars are made of.
+            tz: show ts in this time zone. time_unit: "ns" (as kept), "us" or "ms".
+
+        Returns:
+            ts Datetime("ns", "UTC") bar open; open, high, low, close, volume, vwap Float64 (vwap null
+            without volume); trades Int64, the number of ticks; complete Boolean.
+
+        Raises:
+            UnknownInstrument, ConfigError: a symbol, timeframe or source that this engine does not have.
+        """
+        if last is not None:
+            _count("last", last, 1 << 62)
+        start = None if since is None else time_ns("since", since)
+        frame: pl.DataFrame = self._bars(symbol, timeframe, last, start, partial, source)
+        if tz is None and time_unit is None:
+            return frame
+        import polars as pl
+
+        ts = pl.col("ts")
+        if time_unit is not None:
+            if time_unit not in ("ns", "us", "ms"):
+                raise ConfigError(f'time_unit: got {time_unit!r}, expected "ns", "us" or "ms"')
+            ts = ts.dt.cast_time_unit(time_unit)  # type: ignore[arg-type]  # checked above
+        if tz is not None:
+            ts = ts.dt.convert_time_zone(tz)
+        return frame.with_columns(ts)
+
+    def lazy(self, symbol: str, timeframe: str, source: Source = "trade") -> pl.LazyFrame:
+        """Closed bars as a lazy frame, of this moment."""
+        return self.bars(symbol, timeframe, source=source).lazy()
+
+    def joined(self, symbol: str, timeframes: Sequence[str], source: Source = "trade") -> pl.DataFrame:
+        """Closed bars of the first timeframe, each beside the newest bar of every other one that was
+        already closed when it closed: nothing from the future. Columns of the others carry their
+        timeframe as a suffix, e.g. close_5m. All of one consistent cut.
+        """
+        if not timeframes:
+            raise ConfigError('timeframes: got none, expected a list such as ["1m", "5m"]')
+        from .tables import as_of
+
+        snapshot = self.snapshot(symbol)
+        return as_of([(timeframe, snapshot.bars(timeframe, source=source)) for timeframe in timeframes])
+
+    def trades(self, symbol: str, last: int | None = None) -> pl.DataFrame:
+        """The newest accepted trades that the ring holds, oldest first: ts_event, ts_recv
+        Datetime("ns", "UTC"), price, size Float64, side Int8 (1 buy, -1 sell, 0 not known).
+        """
+        frame: pl.DataFrame = self._trades(symbol, last if last is None else _count("last", last, 1 << 62))
+        return frame
+
+    def quotes(self, symbol: str, last: int | None = None) -> pl.DataFrame:
+        """The newest accepted quotes that the ring holds, oldest first: ts_event, ts_recv
+        Datetime("ns", "UTC"), bid, ask, bid_size, ask_size, last Float64 (null where absent).
+        """
+        frame: pl.DataFrame = self._quotes(symbol, last if last is None else _count("last", last, 1 << 62))
+        return frame
+
+    def subscribe(
+        self,
+        bars: Sequence[str] = (),
+        trades: bool = False,
+        quotes: bool = False,
+        symbols: Sequence[str] | None = None,
+        overflow: str = "overwrite",
+        capacity: int = 4096,
+        source: Source = "trade",
+    ) -> Subscription:
+        """A place in the streams, from now on.
+
+        Args:
+            bars: timeframes whose closed bars to deliver.
+            trades, quotes: whether to deliver accepted ticks.
+            symbols: instruments; None means all.
+            overflow: "overwrite": what is not fetched in time is shed, oldest first, and counted.
+            capacity: items kept per instrument and timeframe, trades or quotes.
+            source: which bars.
+
+        Raises:
+            ConfigError, UnknownInstrument: an argument that cannot work.
+        """
+        if overflow != "overwrite":
+            raise ConfigError(f"overflow: got {overflow!r}, expected \"overwrite\"")
+        if isinstance(bars, str) or isinstance(symbols, str):
+            got = bars if isinstance(bars, str) else symbols
+            raise ConfigError(f"got the text {got!r} where a list is expected, e.g. [{got!r}]")
+        wanted = None if symbols is None else list(symbols)
+        return Subscription(self, list(bars), trades, quotes, wanted, capacity, source)
+
+    def __repr__(self) -> str:
+        return f"Engine({len(self.symbols)} instruments, timeframes={list(self.timeframes)})"
+

@@ -1,0 +1,251 @@
+//! A bar: while ticks still enter it ([`OpenBar`]), and once it is closed ([`Bar`]).
+
+/// A compensated sum: exact for integers up to 2^53, and within a few units in the last place for
+/// anything else, however many terms it has (T. J. Dekker's and D. E. Knuth's two-sum).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Sum {
+    high: f64,
+    low: f64,
+}
+
+impl Sum {
+    #[inline]
+    pub(crate) fn add(&mut self, term: f64) {
+        let sum = self.high + term;
+        let virtual_term = sum - self.high;
+        self.low += (self.high - (sum - virtual_term)) + (term - virtual_term);
+        self.high = sum;
+    }
+
+    #[inline]
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.add(other.high);
+        self.low += other.low;
+    }
+
+    #[inline]
+    pub(crate) fn value(self) -> f64 {
+        self.high + self.low
+    }
+}
+
+/// A closed bar. Left-closed, labelled by its start: it covers `ts <= ts_event < ts_end`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bar {
+    /// Start, ns UTC.
+    pub ts: i64,
+    /// End (exclusive), ns UTC.
+    pub ts_end: i64,
+    /// First price in (event time, arrival) order.
+    pub open: f64,
+    /// Highest price.
+    pub high: f64,
+    /// Lowest price.
+    pub low: f64,
+    /// Last price in (event time, arrival) order.
+    pub close: f64,
+    /// Sum of sizes.
+    pub volume: f64,
+    /// Volume-weighted average price; NaN without volume.
+    pub vwap: f64,
+    /// Number of ticks.
+    pub trades: u64,
+    /// Whether the feed saw the whole of the bar.
+    pub complete: bool,
+    /// How often the bar was replaced after it closed.
+    pub revision: u32,
+}
+
+/// A bar that ticks, or closed bars of a smaller timeframe, still enter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct OpenBar {
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) open_ts: i64,
+    pub(crate) close_ts: i64,
+    pub(crate) open: f64,
+    pub(crate) high: f64,
+    pub(crate) low: f64,
+    pub(crate) close: f64,
+    pub(crate) volume: Sum,
+    pub(crate) notional: Sum,
+    pub(crate) trades: u64,
+    pub(crate) complete: bool,
+}
+
+impl OpenBar {
+    /// A bar of one tick.
+    #[inline]
+    pub(crate) fn of_tick((start, end): (i64, i64), ts: i64, price: f64, size: f64) -> Self {
+        let mut bar = Self {
+            start,
+            end,
+            open_ts: ts,
+            close_ts: ts,
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            volume: Sum::default(),
+            notional: Sum::default(),
+            trades: 1,
+            complete: true,
+        };
+        bar.volume.add(size);
+        bar.notional.add(price * size);
+        bar
+    }
+
+    /// Adds a tick. Among equal event times arrival decides: the first opens, the last closes.
+    #[inline]
+    pub(crate) fn add(&mut self, ts: i64, price: f64, size: f64) {
+        if ts >= self.close_ts {
+            self.close_ts = ts;
+            self.close = price;
+        } else if ts < self.open_ts {
+            self.open_ts = ts;
+            self.open = price;
+        }
+        // Not f64::max: prices are finite here, and the plain comparison is one instruction.
+        self.high = if price > self.high { price } else { self.high };
+        self.low = if price < self.low { price } else { self.low };
+        self.volume.add(size);
+        self.notional.add(price * size);
+        self.trades += 1;
+    }
+
+    /// The same ticks under a larger bucket.
+    pub(crate) fn within(mut self, (start, end): (i64, i64)) -> Self {
+        self.start = start;
+        self.end = end;
+        self
+    }
+
+    /// Adds a bar that lies inside this one.
+    pub(crate) fn merge(&mut self, part: &Self) {
+        if part.close_ts >= self.close_ts {
+            self.close_ts = part.close_ts;
+            self.close = part.close;
+        }
+        if part.open_ts < self.open_ts {
+            self.open_ts = part.open_ts;
+            self.open = part.open;
+        }
+        self.high = self.high.max(part.high);
+        self.low = self.low.min(part.low);
+        self.volume.merge(part.volume);
+        self.notional.merge(part.notional);
+        self.trades += part.trades;
+        self.complete &= part.complete;
+    }
+
+    /// A closed bar taken up again as a part of a larger one. Its own open and close times are not
+    /// kept, so it counts as filling its bucket from end to end.
+    pub(crate) fn of_closed(bar: &Bar) -> Self {
+        let mut open = Self::of_tick((bar.ts, bar.ts_end), bar.ts, bar.open, 0.0);
+        open.close_ts = bar.ts_end - 1;
+        open.high = bar.high;
+        open.low = bar.low;
+        open.close = bar.close;
+        open.volume.add(bar.volume);
+        open.notional.add(if bar.volume == 0.0 { 0.0 } else { bar.vwap * bar.volume });
+        open.trades = bar.trades;
+        open.complete = bar.complete;
+        open
+    }
+
+    /// The bar as readers see it.
+    pub(crate) fn close(&self) -> Bar {
+        let volume = self.volume.value();
+        Bar {
+            ts: self.start,
+            ts_end: self.end,
+            open: self.open,
+            high: self.high,
+            low: self.low,
+            close: self.close,
+            volume,
+            vwap: if volume == 0.0 { f64::NAN } else { self.notional.value() / volume },
+            trades: self.trades,
+            complete: self.complete,
+            revision: 0,
+        }
+    }
+
+    /// Number of words of [`to_words`](Self::to_words).
+    pub(crate) const WORDS: usize = 14;
+
+    pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
+        [
+            self.start as u64,
+            self.end as u64,
+            self.open_ts as u64,
+            self.close_ts as u64,
+            self.open.to_bits(),
+            self.high.to_bits(),
+            self.low.to_bits(),
+            self.close.to_bits(),
+            self.volume.high.to_bits(),
+            self.volume.low.to_bits(),
+            self.notional.high.to_bits(),
+            self.notional.low.to_bits(),
+            self.trades,
+            u64::from(self.complete),
+        ]
+    }
+
+    pub(crate) fn from_words(words: &[u64]) -> Self {
+        let number = |index: usize| f64::from_bits(words[index]);
+        Self {
+            start: words[0] as i64,
+            end: words[1] as i64,
+            open_ts: words[2] as i64,
+            close_ts: words[3] as i64,
+            open: number(4),
+            high: number(5),
+            low: number(6),
+            close: number(7),
+            volume: Sum { high: number(8), low: number(9) },
+            notional: Sum { high: number(10), low: number(11) },
+            trades: words[12],
+            complete: words[13] != 0,
+        }
+    }
+}
+
+impl Bar {
+    /// Number of words of [`to_words`](Self::to_words).
+    pub(crate) const WORDS: usize = 10;
+
+    pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
+        [
+            self.ts as u64,
+            self.ts_end as u64,
+            self.open.to_bits(),
+            self.high.to_bits(),
+            self.low.to_bits(),
+            self.close.to_bits(),
+            self.volume.to_bits(),
+            self.vwap.to_bits(),
+            self.trades,
+            u64::from(self.complete) | u64::from(self.revision) << 1,
+        ]
+    }
+
+    pub(crate) fn from_words(words: &[u64; Self::WORDS]) -> Self {
+        let number = |index: usize| f64::from_bits(words[index]);
+        Self {
+            ts: words[0] as i64,
+            ts_end: words[1] as i64,
+            open: number(2),
+            high: number(3),
+            low: number(4),
+            close: number(5),
+            volume: number(6),
+            vwap: number(7),
+            trades: words[8],
+            complete: words[9] & 1 != 0,
+            revision: (words[9] >> 1) as u32,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Time bars over many timeframes at once.
+
+pub(crate) mod bar;
+pub(crate) mod ladder;
+mod source;
+mod timeframe;
+mod watermark;
+
+pub use bar::Bar;
+pub use source::{Source, SourceError};
+pub use timeframe::{Timeframe, TimeframeError, Unit};
+pub(crate) use watermark::Watermark;

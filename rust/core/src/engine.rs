@@ -1,0 +1,343 @@
+//! Many instruments, fed by many writers.
+//!
+//! # Contract
+//! - Writers work in a [`Session`]. Ticks of one instrument are applied one after another in the
+//!   order of the calls, whatever threads they come from; different instruments do not wait for
+//!   each other.
+//! - When a session ends, readers see everything it did, and whoever waits for it has been woken.
+//! - Every tick that came is either accepted or rejected with a reason, and counted as such.
+//!
+//! It has no clock: what depends on now is told by [`Session::advance`].
+
+use crate::bars::{Source, Timeframe};
+use crate::decode::Sink;
+use crate::instrument::{Instrument, Shared, Spec, Writer};
+use crate::reason::{REASONS, Reason};
+use crate::record::{Depth, InstrumentId, Quote, Trade};
+use crate::snapshot::{Counters, Snapshot};
+use crate::sync::{AtomicU64, Ordering};
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use rustc_hash::FxHashMap;
+use std::sync::{Arc, MutexGuard};
+
+/// See the module documentation.
+#[derive(Debug)]
+pub struct Engine {
+    index: FxHashMap<Box<str>, InstrumentId>,
+    pub(crate) instruments: Box<[Instrument]>,
+    timeframes: Arc<[Timeframe]>,
+    /// Ticks rejected that belong to no instrument, by reason.
+    elsewhere: [AtomicU64; REASONS],
+}
+
+/// What came of one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Ticks that came: each element of a trade or depth array, each quote, each malformed record.
+    pub received: u64,
+    /// Ticks that were applied.
+    pub accepted: u64,
+    /// Ticks that were refused.
+    pub rejected: u64,
+    /// Records that are no market events, as their raw text.
+    pub control: Vec<Box<[u8]>>,
+}
+
+/// Bytes of memory in use, by part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Rings of ticks, as far as they have been filled.
+    pub rings: usize,
+    /// Closed bars.
+    pub bars: usize,
+    /// Everything that is made with the engine and does not grow.
+    pub fixed: usize,
+}
+
+impl Engine {
+    /// An engine for these instruments. Timeframes are sorted; `retain` gives the closed bars kept
+    /// for each, in the order given here.
+    #[must_use]
+    pub fn new(instruments: Vec<Spec>, timeframes: &[(Timeframe, usize)]) -> Self {
+        let mut timeframes = timeframes.to_vec();
+        timeframes.sort_by_key(|(timeframe, _)| timeframe.nominal_ns());
+        timeframes.dedup_by_key(|(timeframe, _)| *timeframe);
+        let retain: Arc<[usize]> = timeframes.iter().map(|&(_, retain)| retain).collect();
+        let timeframes: Arc<[Timeframe]> =
+            timeframes.iter().map(|&(timeframe, _)| timeframe).collect();
+        let index = instruments
+            .iter()
+            .enumerate()
+            .map(|(id, spec)| (spec.symbol.as_str().into(), InstrumentId(id as u32)))
+            .collect();
+        let instruments = instruments
+            .into_iter()
+            .map(|spec| Instrument::new(spec, Arc::clone(&timeframes), Arc::clone(&retain)))
+            .collect();
+        Self { index, instruments, timeframes, elsewhere: Default::default() }
+    }
+
+    /// The instrument with this symbol.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, symbol: &str) -> Option<InstrumentId> {
+        self.index.get(symbol).copied()
+    }
+
+    /// What the engine was told about an instrument.
+    #[must_use]
+    pub fn spec(&self, id: InstrumentId) -> &Spec {
+        &self.shared(id).spec
+    }
+
+    /// All instruments.
+    pub fn ids(&self) -> impl Iterator<Item = InstrumentId> + use<> {
+        (0..self.instruments.len() as u32).map(InstrumentId)
+    }
+
+    /// The timeframes, ascending.
+    #[must_use]
+    pub fn timeframes(&self) -> &[Timeframe] {
+        &self.timeframes
+    }
+
+    pub(crate) fn shared(&self, id: InstrumentId) -> &Shared {
+        &self.instruments[id.0 as usize].shared
+    }
+
+    /// Begins writing.
+    #[must_use]
+    pub fn session(&self) -> Session<'_> {
+        Session { engine: self, current: None, receipt: Receipt::default() }
+    }
+
+    /// Whether a session on this instrument would begin without waiting for another thread.
+    #[must_use]
+    pub fn is_free(&self, id: InstrumentId) -> bool {
+        self.instruments[id.0 as usize].try_write().is_some()
+    }
+
+    /// A consistent cut through an instrument.
+    #[must_use]
+    pub fn snapshot(&self, id: InstrumentId) -> Snapshot {
+        Snapshot::take(self.shared(id))
+    }
+
+    /// Bars of one series as Arrow batches; see [`Snapshot::batches`].
+    ///
+    /// # Errors
+    /// None that is known; Arrow checks what it is given.
+    pub fn bars(
+        &self,
+        id: InstrumentId,
+        source: Source,
+        level: usize,
+        last: Option<usize>,
+        since: Option<i64>,
+        partial: bool,
+    ) -> Result<Vec<RecordBatch>, ArrowError> {
+        let shared = self.shared(id);
+        if let Some(track) = shared.spec.sources.iter().position(|known| *known == source) {
+            shared.compact(track * self.timeframes.len() + level)?;
+        }
+        self.snapshot(id).batches(source, level, last, since, partial)
+    }
+
+    /// The newest accepted trades, oldest first, at most `last` of those the ring still holds, and
+    /// the sequence number of the first.
+    #[must_use]
+    pub fn trades(&self, id: InstrumentId, last: usize) -> (u64, Vec<Trade>) {
+        let Some(ring) = self.shared(id).trades.get() else { return (0, Vec::new()) };
+        let mut words = Vec::new();
+        let first = ring.read(ring.head().saturating_sub(last as u64), last, &mut words);
+        (first, words.iter().map(|words| Trade::from_words(words)).collect())
+    }
+
+    /// The newest accepted quotes; see [`trades`](Self::trades).
+    #[must_use]
+    pub fn quotes(&self, id: InstrumentId, last: usize) -> (u64, Vec<Quote>) {
+        let Some(ring) = self.shared(id).quotes.get() else { return (0, Vec::new()) };
+        let mut words = Vec::new();
+        let first = ring.read(ring.head().saturating_sub(last as u64), last, &mut words);
+        (first, words.iter().map(|words| Quote::from_words(words)).collect())
+    }
+
+    /// Counts over all instruments, and of ticks that belong to none.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut total = Counters::default();
+        for (count, elsewhere) in total.rejected.iter_mut().zip(&self.elsewhere) {
+            *count = elsewhere.load(Ordering::Relaxed);
+        }
+        total.received = total.rejected_total();
+        for id in self.ids() {
+            total.merge(&self.snapshot(id).counters());
+        }
+        total
+    }
+
+    /// Bytes of memory in use.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let mut memory = Memory::default();
+        for Instrument { shared, .. } in &self.instruments {
+            let view = shared.view.load();
+            memory.rings += shared.trades.get().map_or(0, |ring| ring.touched_bytes());
+            memory.rings += shared.quotes.get().map_or(0, |ring| ring.touched_bytes());
+            memory.bars += view.series.iter().map(crate::store::Series::bytes).sum::<usize>();
+            memory.fixed += size_of::<Instrument>() + view.cell.len() * size_of::<u64>();
+        }
+        memory
+    }
+}
+
+/// A run of writes. Ending it publishes.
+#[derive(Debug)]
+pub struct Session<'a> {
+    engine: &'a Engine,
+    /// The instrument written last, whose lock is still held.
+    current: Option<(InstrumentId, MutexGuard<'a, Writer>)>,
+    receipt: Receipt,
+}
+
+impl<'a> Session<'a> {
+    /// Ends the session and says what came of it.
+    #[must_use]
+    pub fn finish(mut self) -> Receipt {
+        self.leave();
+        std::mem::take(&mut self.receipt)
+    }
+
+    /// The writer of an instrument. The lock of the one before is given back first: a session never
+    /// holds two, so sessions cannot wait for each other in a circle.
+    #[inline]
+    pub(crate) fn enter(&mut self, id: InstrumentId) -> (&mut Writer, &'a Shared) {
+        let engine = self.engine;
+        if self.current.as_ref().is_none_or(|(current, _)| *current != id) {
+            self.leave();
+        }
+        let (_, writer) =
+            self.current.get_or_insert_with(|| (id, engine.instruments[id.0 as usize].write()));
+        (writer, engine.shared(id))
+    }
+
+    fn leave(&mut self) {
+        if let Some((id, mut writer)) = self.current.take() {
+            let shared = self.engine.shared(id);
+            let activity = writer.publish(shared);
+            drop(writer);
+            shared.watchers.raise(activity.ticks, activity.bars);
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, outcome: Result<(), Reason>) -> Result<(), Reason> {
+        self.receipt.received += 1;
+        match outcome {
+            Ok(()) => self.receipt.accepted += 1,
+            Err(_) => self.receipt.rejected += 1,
+        }
+        outcome
+    }
+
+    /// Applies a trade.
+    ///
+    /// # Errors
+    /// Why it was rejected.
+    #[inline]
+    pub fn push_trade(&mut self, id: InstrumentId, trade: &Trade) -> Result<(), Reason> {
+        let (writer, shared) = self.enter(id);
+        let outcome = writer.trade(shared, trade);
+        self.count(outcome)
+    }
+
+    /// Applies a quote.
+    ///
+    /// # Errors
+    /// Why it was rejected.
+    #[inline]
+    pub fn push_quote(&mut self, id: InstrumentId, quote: &Quote) -> Result<(), Reason> {
+        let (writer, shared) = self.enter(id);
+        let outcome = writer.quote(shared, quote);
+        self.count(outcome)
+    }
+
+    /// Applies a depth delta.
+    ///
+    /// # Errors
+    /// Why it was rejected.
+    pub fn push_depth(&mut self, id: InstrumentId, depth: &Depth) -> Result<(), Reason> {
+        let (writer, shared) = self.enter(id);
+        let outcome = writer.depth(shared, depth);
+        self.count(outcome)
+    }
+
+    /// Counts a tick that cannot be applied, for an instrument or for none.
+    #[cold]
+    pub fn refuse(&mut self, id: Option<InstrumentId>, reason: Reason) {
+        match id {
+            Some(id) => self.enter(id).0.refuse(reason),
+            None => {
+                self.engine.elsewhere[reason as usize].fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.receipt.received += 1;
+        self.receipt.rejected += 1;
+    }
+
+    /// Closes, for all instruments, every bar that ends at or before `now_ns`.
+    pub fn advance(&mut self, now_ns: i64) {
+        for id in self.engine.ids() {
+            let (writer, shared) = self.enter(id);
+            writer.advance(shared, now_ns);
+        }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Sink for Session<'_> {
+    fn resolve(&mut self, contract_id: &str) -> Option<InstrumentId> {
+        self.engine.find(contract_id)
+    }
+
+    #[inline]
+    fn trade(&mut self, instrument: Option<InstrumentId>, trade: &Trade) {
+        match instrument {
+            Some(id) => drop(self.push_trade(id, trade)),
+            None => self.refuse(None, Reason::UnknownInstrument),
+        }
+    }
+
+    #[inline]
+    fn quote(&mut self, instrument: Option<InstrumentId>, quote: &Quote) {
+        match instrument {
+            Some(id) => drop(self.push_quote(id, quote)),
+            None => self.refuse(None, Reason::UnknownInstrument),
+        }
+    }
+
+    fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth) {
+        match instrument {
+            Some(id) => drop(self.push_depth(id, depth)),
+            None => self.refuse(None, Reason::UnknownInstrument),
+        }
+    }
+
+    fn malformed(&mut self, instrument: Option<InstrumentId>) {
+        self.refuse(instrument, Reason::Malformed);
+    }
+
+    fn oversize(&mut self) {
+        self.refuse(None, Reason::Oversize);
+    }
+
+    fn control(&mut self, record: &[u8]) {
+        self.receipt.control.push(record.into());
+    }
+}

@@ -1,0 +1,480 @@
+//! One instrument: what its one writer changes, and what any number of readers see.
+//!
+//! Every tick, whatever path it came by, goes through [`Writer::trade`], [`Writer::quote`] or
+//! [`Writer::depth`]: it is checked first, and after that nothing can fail. Readers see the outcome
+//! after [`Writer::publish`], all of it at once.
+
+use crate::bars::bar::OpenBar;
+use crate::bars::ladder::{Closed, Ladder, parents};
+use crate::bars::{Source, Timeframe, Watermark};
+use crate::cell::Cell;
+use crate::layout::{self, Layout};
+use crate::reason::{REASONS, Reason};
+use crate::record::{Depth, NO_TIME, Quote, Trade};
+use crate::ring::{self, Ring};
+use crate::signal::Watchers;
+use crate::store::{Series, SeriesWriter, View};
+use crate::validate::{Flags, Rules, Validator};
+use arc_swap::ArcSwap;
+use arrow_schema::ArrowError;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+
+/// What an engine is told about an instrument.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The full contract id.
+    pub symbol: String,
+    /// Smallest price step.
+    pub tick_size: f64,
+    /// What the prices, sizes and times must obey.
+    pub rules: Rules,
+    /// Which prices bars are made of.
+    pub sources: Vec<Source>,
+    /// How long a bar waits for late ticks, ns.
+    pub lateness_ns: i64,
+    /// Whether a tick without event time is stamped with its arrival time.
+    pub stamp_arrival: bool,
+    /// Number of ticks each ring holds.
+    pub capacity: usize,
+}
+
+pub(crate) type TradeRing = Ring<{ Trade::WORDS }>;
+pub(crate) type QuoteRing = Ring<{ Quote::WORDS }>;
+
+/// The part that readers use, without locks.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) spec: Spec,
+    /// Ascending.
+    pub(crate) timeframes: Arc<[Timeframe]>,
+    pub(crate) view: ArcSwap<View>,
+    /// Made when the first trade comes.
+    pub(crate) trades: OnceLock<Arc<TradeRing>>,
+    pub(crate) quotes: OnceLock<Arc<QuoteRing>>,
+    pub(crate) watchers: Watchers,
+    /// Bars to retain, per timeframe.
+    pub(crate) retain: Arc<[usize]>,
+}
+
+impl Shared {
+    /// Copies the small parts of a series into large ones, where that is worthwhile. Readers do it
+    /// before an export, because they profit from it and a tick must not wait for it.
+    pub(crate) fn compact(&self, index: usize) -> Result<(), ArrowError> {
+        let view = self.view.load_full();
+        let original = &view.series[index];
+        if let Some(compacted) = original.compacted(self.retain[index % self.retain.len()])? {
+            self.view.rcu(|view| match view.series[index].adopt(original, &compacted) {
+                Some(series) => Arc::new(view.with_series(index, series)),
+                None => Arc::clone(view),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Instrument {
+    pub(crate) shared: Shared,
+    writer: Mutex<Writer>,
+}
+
+/// The ladder of one source, and the series its closed bars go to.
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub(crate) source: Source,
+    /// Position among all tracks of the instrument.
+    pub(crate) index: usize,
+    pub(crate) ladder: Ladder,
+    pub(crate) series: Vec<SeriesWriter>,
+    dirty: Dirty,
+}
+
+/// How much of a track readers have not been shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Dirty {
+    Nothing,
+    Roots,
+    All,
+}
+
+/// Trades, or quotes: a watermark, and the tracks that it closes.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) watermark: Watermark,
+    pub(crate) tracks: Vec<Track>,
+}
+
+/// The state behind the writer-side lock.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    received: u64,
+    accepted: u64,
+    rejected: [u64; REASONS],
+    flagged: [u64; REASONS],
+    depth_count: u64,
+    trade_checks: Validator,
+    quote_checks: Validator,
+    pub(crate) trades: Stream,
+    pub(crate) quotes: Stream,
+    trade_ring: Option<ring::Writer<{ Trade::WORDS }>>,
+    quote_ring: Option<ring::Writer<{ Quote::WORDS }>>,
+    last_trade: [u64; Trade::WORDS],
+    last_quote: [u64; Quote::WORDS],
+    cell: Arc<Cell>,
+    layout: Layout,
+    dirty: bool,
+    /// Series changed other than by appending. They become visible together with a new cell, so
+    /// that no reader can combine either with its predecessor.
+    install: Option<Vec<(usize, Series)>>,
+}
+
+/// What a publication showed to readers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Activity {
+    pub(crate) ticks: bool,
+    pub(crate) bars: bool,
+}
+
+impl Instrument {
+    pub(crate) fn new(spec: Spec, timeframes: Arc<[Timeframe]>, retain: Arc<[usize]>) -> Self {
+        let roots: Vec<bool> = parents(&timeframes).iter().map(Option::is_none).collect();
+        let layout = Layout::new(spec.sources.len(), &roots, 2);
+        let cell = Arc::new(Cell::new(layout.len()));
+        let levels = || timeframes.iter().zip(retain.iter());
+        let series: Box<[Series]> = spec
+            .sources
+            .iter()
+            .flat_map(|_| levels().map(|(&timeframe, &retain)| Series::new(timeframe, retain)))
+            .collect();
+        let track = |index: usize, source| {
+            let first = index * timeframes.len();
+            let series = levels()
+                .enumerate()
+                .map(|(level, (_, &retain))| {
+                    SeriesWriter::new(first + level, &series[first + level], retain)
+                })
+                .collect();
+            Track { source, index, ladder: Ladder::new(&timeframes), series, dirty: Dirty::All }
+        };
+        let stream = |wanted: fn(Source) -> bool| Stream {
+            watermark: Watermark::new(spec.lateness_ns),
+            tracks: spec
+                .sources
+                .iter()
+                .enumerate()
+                .filter(|(_, source)| wanted(**source))
+                .map(|(index, &source)| track(index, source))
+                .collect(),
+        };
+        let mut writer = Writer {
+            received: 0,
+            accepted: 0,
+            rejected: [0; REASONS],
+            flagged: [0; REASONS],
+            depth_count: 0,
+            trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
+            quote_checks: Validator::new(spec.rules.clone(), spec.tick_size),
+            trades: stream(|source| source == Source::Trade),
+            quotes: stream(|source| source != Source::Trade),
+            trade_ring: None,
+            quote_ring: None,
+            last_trade: [0; Trade::WORDS],
+            last_quote: [0; Quote::WORDS],
+            cell: Arc::clone(&cell),
+            layout: layout.clone(),
+            dirty: true,
+            install: None,
+        };
+        let shared = Shared {
+            spec,
+            timeframes: Arc::clone(&timeframes),
+            view: ArcSwap::from_pointee(View { series, cell, layout }),
+            trades: OnceLock::new(),
+            quotes: OnceLock::new(),
+            watchers: Watchers::default(),
+            retain,
+        };
+        writer.publish(&shared);
+        Self { shared, writer: Mutex::new(writer) }
+    }
+
+    /// The writer, if no other thread is writing.
+    pub(crate) fn try_write(&self) -> Option<MutexGuard<'_, Writer>> {
+        match self.writer.try_lock() {
+            Ok(writer) => Some(writer),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The writer, once no other thread is writing.
+    pub(crate) fn write(&self) -> MutexGuard<'_, Writer> {
+        // A panic under this lock is a defect of this crate, and the panicking call has already
+        // reported it; refusing every later tick would turn one lost tick into a lost session.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stream {
+    /// The event time below which a tick is late. A stream without bars has no late ticks.
+    #[inline]
+    fn closed_until(&self) -> i64 {
+        self.tracks.first().map_or(NO_TIME, |track| track.ladder.closed_until())
+    }
+
+    /// Closes what the closing time has passed.
+    #[inline]
+    pub(crate) fn close(&mut self, closing_time: i64, view: &ArcSwap<View>) {
+        for track in &mut self.tracks {
+            if track.ladder.due(closing_time) {
+                track.close(closing_time, view);
+            }
+        }
+    }
+}
+
+impl Track {
+    #[cold]
+    fn close(&mut self, closing_time: i64, view: &ArcSwap<View>) {
+        self.dirty = Dirty::All;
+        self.ladder.close(closing_time, &mut Appender { series: &mut self.series, view });
+    }
+
+    #[inline]
+    fn add(&mut self, ts: i64, price: f64, size: f64) {
+        self.ladder.add(ts, price, size);
+        self.dirty = self.dirty.max(Dirty::Roots);
+    }
+
+    pub(crate) fn touch(&mut self) {
+        self.dirty = Dirty::All;
+    }
+}
+
+/// Appends closed bars to their series.
+struct Appender<'a> {
+    series: &'a mut [SeriesWriter],
+    view: &'a ArcSwap<View>,
+}
+
+impl Closed for Appender<'_> {
+    fn closed(&mut self, level: usize, bar: &OpenBar) {
+        self.series[level].append(&bar.close(), self.view);
+    }
+}
+
+impl Writer {
+    /// Checks a trade and applies it.
+    #[inline]
+    pub(crate) fn trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
+        let mut trade = *trade;
+        if shared.spec.stamp_arrival && trade.ts_event == NO_TIME {
+            trade.ts_event = trade.ts_recv;
+        }
+        self.dirty = true;
+        self.received += 1;
+        let checked = self.trade_checks.trade(&trade, self.trades.closed_until());
+        self.judge(checked)?;
+
+        self.last_trade = trade.to_words();
+        let ring = self.trade_ring.get_or_insert_with(|| {
+            let ring = ring::ring(shared.spec.capacity);
+            let _ = shared.trades.set(ring.reader());
+            ring
+        });
+        ring.push(self.last_trade);
+        let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
+        self.trades.close(closing_time, &shared.view);
+        for track in &mut self.trades.tracks {
+            track.add(trade.ts_event, trade.price, trade.size);
+        }
+        Ok(())
+    }
+
+    /// Checks a quote and applies it.
+    #[inline]
+    pub(crate) fn quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
+        let mut quote = *quote;
+        if shared.spec.stamp_arrival && quote.ts_event == NO_TIME {
+            quote.ts_event = quote.ts_recv;
+        }
+        self.dirty = true;
+        self.received += 1;
+        let checked = self.quote_checks.quote(&quote, self.quotes.closed_until());
+        self.judge(checked)?;
+
+        self.last_quote = quote.to_words();
+        let ring = self.quote_ring.get_or_insert_with(|| {
+            let ring = ring::ring(shared.spec.capacity);
+            let _ = shared.quotes.set(ring.reader());
+            ring
+        });
+        ring.push(self.last_quote);
+        let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
+        self.quotes.close(closing_time, &shared.view);
+        for track in &mut self.quotes.tracks {
+            let price = track.source.of_quote(&quote);
+            if !price.is_nan() {
+                track.add(quote.ts_event, price, 0.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks and counts a depth delta. There is no book yet that it could go to.
+    pub(crate) fn depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
+        let mut depth = *depth;
+        if shared.spec.stamp_arrival && depth.ts_event == NO_TIME {
+            depth.ts_event = depth.ts_recv;
+        }
+        self.dirty = true;
+        self.received += 1;
+        let checked = self.quote_checks.depth(&depth);
+        self.judge(checked)?;
+        self.depth_count += 1;
+        Ok(())
+    }
+
+    /// Counts a tick that could not be read.
+    pub(crate) fn refuse(&mut self, reason: Reason) {
+        self.dirty = true;
+        self.received += 1;
+        self.rejected[reason as usize] += 1;
+    }
+
+    #[inline]
+    fn judge(&mut self, checked: Result<Flags, Reason>) -> Result<(), Reason> {
+        match checked {
+            Ok(flags) => {
+                self.accepted += 1;
+                if !flags.is_empty() {
+                    flags.iter().for_each(|reason| self.flagged[reason as usize] += 1);
+                }
+                Ok(())
+            }
+            Err(reason) => {
+                self.rejected[reason as usize] += 1;
+                Err(reason)
+            }
+        }
+    }
+
+    /// Closes every bar that ends at or before `now_ns`, in both streams.
+    pub(crate) fn advance(&mut self, shared: &Shared, now_ns: i64) {
+        for stream in [&mut self.trades, &mut self.quotes] {
+            let closing_time = stream.watermark.advance(now_ns);
+            stream.close(closing_time, &shared.view);
+        }
+        self.dirty = true;
+    }
+
+    /// Shows readers everything since the last publication, at once.
+    pub(crate) fn publish(&mut self, shared: &Shared) -> Activity {
+        let mut activity = Activity::default();
+        if !std::mem::take(&mut self.dirty) {
+            return activity;
+        }
+        let room = |track: &Track| {
+            (0..self.layout.levels())
+                .all(|level| track.ladder.open(level).len() <= self.layout.slots(level))
+        };
+        if !self.trades.tracks.iter().chain(&self.quotes.tracks).all(room) {
+            self.grow(shared);
+        }
+        if self.install.is_some() {
+            self.cell = Arc::new(Cell::new(self.layout.len()));
+            self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks).for_each(Track::touch);
+        }
+        // The rings first: a cut that shows n trades must find them in the ring.
+        let mut trade_count = 0;
+        if let Some(ring) = &mut self.trade_ring {
+            trade_count = ring.next();
+            activity.ticks |= ring.publish();
+        }
+        let mut quote_count = 0;
+        if let Some(ring) = &mut self.quote_ring {
+            quote_count = ring.next();
+            activity.ticks |= ring.publish();
+        }
+        for track in self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks) {
+            if track.dirty == Dirty::All {
+                track.series.iter_mut().for_each(SeriesWriter::publish);
+                activity.bars = true;
+            }
+        }
+        let mut update = self.cell.update();
+        update.set(layout::RECEIVED, self.received);
+        update.set(layout::ACCEPTED, self.accepted);
+        if self.received != self.accepted {
+            update.set_all(layout::REJECTED, &self.rejected);
+        }
+        update.set_all(layout::FLAGGED, &self.flagged);
+        update.set(layout::CLOSING_TIMES, self.trades.watermark.closing_time() as u64);
+        update.set(layout::CLOSING_TIMES + 1, self.quotes.watermark.closing_time() as u64);
+        update.set(layout::TRADE_COUNT, trade_count);
+        update.set_all(layout::TRADE, &self.last_trade);
+        update.set(layout::QUOTE_COUNT, quote_count);
+        update.set_all(layout::QUOTE, &self.last_quote);
+        update.set(layout::DEPTH_COUNT, self.depth_count);
+        for track in self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks) {
+            let dirty = std::mem::replace(&mut track.dirty, Dirty::Nothing);
+            if dirty == Dirty::Nothing {
+                continue;
+            }
+            for (level, series) in track.series.iter().enumerate() {
+                if dirty == Dirty::Roots && !track.ladder.is_root(level) {
+                    continue;
+                }
+                let at = self.layout.level(track.index, level);
+                let open = track.ladder.open(level);
+                update.set(at, series.appended());
+                update.set(at + 1, open.len() as u64);
+                for (slot, bar) in open.iter().enumerate() {
+                    update.set_all(at + Layout::open_bar(slot), &bar.to_words());
+                }
+            }
+        }
+        drop(update);
+        if let Some(changed) = self.install.take() {
+            shared.view.rcu(|view| {
+                let mut view = View::clone(view);
+                for (index, series) in &changed {
+                    view.series[*index] = series.clone();
+                }
+                view.cell = Arc::clone(&self.cell);
+                view.layout = self.layout.clone();
+                view
+            });
+        }
+        activity
+    }
+
+    /// Makes room for more open bars than the cell was made for.
+    #[cold]
+    fn grow(&mut self, shared: &Shared) {
+        let tracks = || self.trades.tracks.iter().chain(&self.quotes.tracks);
+        let most = tracks()
+            .flat_map(|track| (0..self.layout.levels()).map(|level| track.ladder.open(level).len()))
+            .max()
+            .unwrap_or(0);
+        let roots: Vec<bool> = parents(&shared.timeframes).iter().map(Option::is_none).collect();
+        self.layout = Layout::new(tracks().count(), &roots, most.next_power_of_two());
+        self.install.get_or_insert_default();
+    }
+
+    /// Replaces series at the next publication.
+    pub(crate) fn install(&mut self, changed: Vec<(usize, Series)>) {
+        for track in self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks) {
+            for writer in &mut track.series {
+                if let Some((_, series)) =
+                    changed.iter().find(|(index, _)| *index == writer.index())
+                {
+                    writer.adopt(series);
+                }
+            }
+        }
+        self.install.get_or_insert_default().extend(changed);
+        self.dirty = true;
+    }
+}

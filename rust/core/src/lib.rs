@@ -1,0 +1,26 @@
+//! Decode, validate, buffer and aggregate market ticks.
+//!
+//! Pure Rust: no sockets, no Python, no logging, no wall clock. Whatever depends on "now" is told
+//! the time by the caller.
+#![forbid(unsafe_code)]
+
+pub mod bars;
+pub mod cell;
+pub mod decode;
+pub mod engine;
+mod history;
+mod instrument;
+mod layout;
+pub mod reason;
+pub mod record;
+pub mod ring;
+pub mod signal;
+pub mod snapshot;
+mod store;
+pub mod subscription;
+mod sync;
+pub mod validate;
+pub mod websocket;
+
+pub use history::{History, HistoryError};
+pub use instrument::Spec;

@@ -1,0 +1,155 @@
+//! What the engine moves: trades, quotes and depth deltas.
+//!
+//! Times are int64 nanoseconds since the Unix epoch, UTC. Prices and sizes are `f64`. A field that
+//! a feed did not give is [`NO_TIME`] for a time and NaN for a number.
+
+/// The time of a record whose feed gave none.
+pub const NO_TIME: i64 = i64::MIN;
+
+/// Index of an instrument inside one engine, in the order the engine was given them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstrumentId(pub u32);
+
+/// Who crossed the spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(i8)]
+pub enum Side {
+    /// The seller was the aggressor.
+    Sell = -1,
+    /// The feed does not say.
+    #[default]
+    None = 0,
+    /// The buyer was the aggressor.
+    Buy = 1,
+}
+
+impl Side {
+    /// `1` buy, `-1` sell, anything else none.
+    #[must_use]
+    pub fn from_sign(sign: i8) -> Self {
+        match sign {
+            1 => Self::Buy,
+            -1 => Self::Sell,
+            _ => Self::None,
+        }
+    }
+}
+
+/// One print.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trade {
+    /// Venue time, ns UTC, or [`NO_TIME`].
+    pub ts_event: i64,
+    /// Arrival here, ns UTC, or [`NO_TIME`].
+    pub ts_recv: i64,
+    /// Price of the print.
+    pub price: f64,
+    /// Quantity; zero-size prints are real.
+    pub size: f64,
+    /// Aggressor.
+    pub side: Side,
+}
+
+/// Top of the book. A side that is absent is NaN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quote {
+    /// Venue time, ns UTC, or [`NO_TIME`].
+    pub ts_event: i64,
+    /// Arrival here, ns UTC, or [`NO_TIME`].
+    pub ts_recv: i64,
+    /// Best bid.
+    pub bid: f64,
+    /// Best ask.
+    pub ask: f64,
+    /// Quantity at the best bid, NaN where the feed has none.
+    pub bid_size: f64,
+    /// Quantity at the best ask, NaN where the feed has none.
+    pub ask_size: f64,
+    /// Last traded price as the quote stream reports it, NaN where it does not.
+    pub last: f64,
+}
+
+/// One delta of the order book. Deltas are applied in order and never conflated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Depth {
+    /// Venue time, ns UTC, or [`NO_TIME`].
+    pub ts_event: i64,
+    /// Arrival here, ns UTC, or [`NO_TIME`].
+    pub ts_recv: i64,
+    /// Price of the level.
+    pub price: f64,
+    /// Quantity of the delta.
+    pub size: f64,
+    /// What the delta does.
+    pub kind: DepthKind,
+}
+
+/// Meaning of a [`Depth`] delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DepthKind {
+    /// A level of the ask side.
+    Ask,
+    /// A level of the bid side.
+    Bid,
+    /// The whole book is void; price and size mean nothing.
+    Reset,
+    /// Anything else the vendor sends (best levels, trades, session extremes, new codes).
+    Other(u8),
+}
+
+impl Trade {
+    /// Number of words of [`to_words`](Self::to_words).
+    pub(crate) const WORDS: usize = 5;
+
+    #[inline]
+    pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
+        [
+            self.ts_event as u64,
+            self.ts_recv as u64,
+            self.price.to_bits(),
+            self.size.to_bits(),
+            self.side as i8 as u64,
+        ]
+    }
+
+    pub(crate) fn from_words(words: &[u64]) -> Self {
+        Self {
+            ts_event: words[0] as i64,
+            ts_recv: words[1] as i64,
+            price: f64::from_bits(words[2]),
+            size: f64::from_bits(words[3]),
+            side: Side::from_sign(words[4] as i8),
+        }
+    }
+}
+
+impl Quote {
+    /// Number of words of [`to_words`](Self::to_words).
+    pub(crate) const WORDS: usize = 7;
+
+    #[inline]
+    pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
+        [
+            self.ts_event as u64,
+            self.ts_recv as u64,
+            self.bid.to_bits(),
+            self.ask.to_bits(),
+            self.bid_size.to_bits(),
+            self.ask_size.to_bits(),
+            self.last.to_bits(),
+        ]
+    }
+
+    pub(crate) fn from_words(words: &[u64]) -> Self {
+        let number = |index: usize| f64::from_bits(words[index]);
+        Self {
+            ts_event: words[0] as i64,
+            ts_recv: words[1] as i64,
+            bid: number(2),
+            ask: number(3),
+            bid_size: number(4),
+            ask_size: number(5),
+            last: number(6),
+        }
+    }
+}

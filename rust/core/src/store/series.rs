@@ -1,0 +1,399 @@
+//! One timeframe of one price source: parts of closed bars, and the tail they grow from.
+
+use super::View;
+use super::chunk::{Chunk, Columns};
+use super::tail::Tail;
+use crate::bars::{Bar, Timeframe};
+use crate::ring;
+use arc_swap::ArcSwap;
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Frames of up to this many rows are always one contiguous batch: one takes a frame library a few
+/// microseconds, a hundred nearly a millisecond.
+const ONE_BATCH: usize = 4_096;
+/// Rows of the first tail, and of the largest.
+const TAIL: Range<usize> = 256..4_096;
+/// Rows of the largest part.
+const PART: usize = 262_144;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    /// A full tail, as it is.
+    Sealed(Arc<Tail>),
+    /// Columns in Arrow form.
+    Chunk(Arc<Chunk>),
+}
+
+impl Part {
+    fn len(&self) -> usize {
+        match self {
+            Self::Sealed(tail) => tail.len(),
+            Self::Chunk(chunk) => chunk.len(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Sealed(tail) => tail.touched_bytes(),
+            Self::Chunk(chunk) => chunk.bytes(),
+        }
+    }
+
+    /// Number of leading rows before `ts`.
+    fn rows_before(&self, ts: i64) -> usize {
+        match self {
+            Self::Sealed(tail) => rows_before(tail, tail.len(), ts),
+            Self::Chunk(chunk) => chunk.ts().partition_point(|&row| row < ts),
+        }
+    }
+
+    fn copy_to(&self, rows: Range<usize>, out: &mut Columns) {
+        match self {
+            Self::Sealed(tail) => tail.copy_to(rows.start, rows.end, out),
+            Self::Chunk(chunk) => chunk.copy_to(rows, out),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sealed(a), Self::Sealed(b)) => Arc::ptr_eq(a, b),
+            (Self::Chunk(a), Self::Chunk(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+fn rows_before(tail: &Tail, len: usize, ts: i64) -> usize {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if tail.ts(middle) < ts { low = middle + 1 } else { high = middle }
+    }
+    low
+}
+
+/// What readers see of one series.
+#[derive(Clone, Debug)]
+pub(crate) struct Series {
+    pub(crate) timeframe: Timeframe,
+    parts: Arc<[Part]>,
+    tail: Arc<Tail>,
+    /// How many bars had been appended, ever, before the tail's first.
+    appended_before: u64,
+}
+
+impl Series {
+    pub(crate) fn new(timeframe: Timeframe, retain: usize) -> Self {
+        let tail = Arc::new(Tail::new(TAIL.start.min(retain.max(1))));
+        Self { timeframe, parts: Arc::new([]), tail, appended_before: 0 }
+    }
+
+    fn part_rows(&self) -> usize {
+        self.parts.iter().map(Part::len).sum()
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn bytes(&self) -> usize {
+        self.parts.iter().map(Part::bytes).sum::<usize>() + self.tail.touched_bytes()
+    }
+
+    /// How many rows a reader sees whose cut was made when `appended` bars had been appended.
+    fn visible_rows(&self, appended: u64) -> usize {
+        // Loaded once: the writer may be appending.
+        let tail = self.tail.len();
+        let newer = (self.appended_before + tail as u64).saturating_sub(appended);
+        (self.part_rows() + tail).saturating_sub(newer as usize)
+    }
+
+    /// The rows `since..` (at most the `last` of them) that belong to a cut, and `extra` bars after
+    /// them, as Arrow batches.
+    pub(crate) fn batches(
+        &self,
+        appended: u64,
+        last: Option<usize>,
+        since: Option<i64>,
+        extra: &[Bar],
+    ) -> Result<Vec<RecordBatch>, ArrowError> {
+        let end = self.visible_rows(appended);
+        let mut start = since.map_or(0, |ts| self.rows_before(ts).min(end));
+        if let Some(last) = last {
+            start = start.max(end.saturating_sub(last.saturating_sub(extra.len())));
+        }
+        let shared =
+            if end - start + extra.len() <= ONE_BATCH { 0 } else { self.part_rows().min(end) };
+        let mut batches = Vec::new();
+        let mut offset = 0;
+        for part in self.parts.iter().take_while(|_| shared > 0) {
+            let rows =
+                start.clamp(offset, offset + part.len())..shared.clamp(offset, offset + part.len());
+            if !rows.is_empty() {
+                let rows = rows.start - offset..rows.end - offset;
+                batches.push(match part {
+                    Part::Chunk(chunk) => chunk.batch.slice(rows.start, rows.len()),
+                    Part::Sealed(_) => {
+                        let mut columns = Columns::with_capacity(rows.len());
+                        part.copy_to(rows, &mut columns);
+                        columns.into_chunk()?.batch
+                    }
+                });
+            }
+            offset += part.len();
+        }
+        let mut columns = Columns::with_capacity(end - start.max(shared).min(end) + extra.len());
+        self.copy_rows(start.max(shared)..end, &mut columns);
+        for bar in extra.iter().skip(extra.len().saturating_sub(last.unwrap_or(usize::MAX))) {
+            columns.push(bar);
+        }
+        if columns.len() > 0 || batches.is_empty() {
+            batches.push(columns.into_chunk()?.batch);
+        }
+        Ok(batches)
+    }
+
+    /// Number of leading rows before `ts`.
+    fn rows_before(&self, ts: i64) -> usize {
+        let mut rows = 0;
+        for part in self.parts.iter() {
+            let before = part.rows_before(ts);
+            rows += before;
+            if before < part.len() {
+                return rows;
+            }
+        }
+        rows + rows_before(&self.tail, self.tail.len(), ts)
+    }
+
+    fn copy_rows(&self, rows: Range<usize>, out: &mut Columns) {
+        let mut offset = 0;
+        for part in self.parts.iter() {
+            let end = offset + part.len();
+            let wanted = rows.start.clamp(offset, end)..rows.end.clamp(offset, end);
+            if !wanted.is_empty() {
+                part.copy_to(wanted.start - offset..wanted.end - offset, out);
+            }
+            offset = end;
+        }
+        let end = offset + self.tail.len();
+        let wanted = rows.start.clamp(offset, end)..rows.end.clamp(offset, end);
+        self.tail.copy_to(wanted.start - offset, wanted.end - offset, out);
+    }
+
+    /// The newest bar of a cut.
+    pub(crate) fn last(&self, appended: u64) -> Option<Bar> {
+        let end = self.visible_rows(appended);
+        let mut columns = Columns::default();
+        self.copy_rows(end.saturating_sub(1)..end, &mut columns);
+        (columns.len() > 0).then(|| columns.bar(0, self.timeframe))
+    }
+
+    /// All bars with `from <= ts < to`. For the writer, to whom every row is visible.
+    pub(crate) fn range(&self, from: i64, to: i64) -> Vec<Bar> {
+        let mut columns = Columns::default();
+        self.copy_rows(self.rows_before(from)..self.rows_before(to), &mut columns);
+        (0..columns.len()).map(|row| columns.bar(row, self.timeframe)).collect()
+    }
+
+    /// The same series with bars (ascending, distinct) put in, in place of those of equal label.
+    /// Costs in proportion to the parts between the first and the last of them.
+    pub(crate) fn with_bars(&self, bars: &[Bar], retain: usize) -> Result<Self, ArrowError> {
+        let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
+            return Ok(self.clone());
+        };
+        // Everything from the part that holds the first bar to the one that holds the last.
+        let begin =
+            self.parts.iter().take_while(|part| part.rows_before(first.ts) == part.len()).count();
+        let stop =
+            self.parts.iter().take_while(|part| part.rows_before(last.ts) == part.len()).count();
+        let stop = (stop + 1).min(self.parts.len()).max(begin);
+        let touches_tail =
+            self.parts[begin..].iter().all(|part| part.rows_before(last.ts) == part.len());
+        let mut old = Columns::default();
+        for part in &self.parts[begin..stop] {
+            part.copy_to(0..part.len(), &mut old);
+        }
+        let mut series = self.clone();
+        if touches_tail {
+            self.tail.copy_to(0, self.tail.len(), &mut old);
+            series.appended_before += self.tail.len() as u64;
+            series.tail = Arc::new(Tail::new(self.tail.capacity()));
+        }
+        let merged = merge(&old, bars, self.timeframe).into_chunk()?;
+        let mut parts = self.parts[..begin].to_vec();
+        parts.push(Part::Chunk(Arc::new(merged)));
+        if !touches_tail {
+            parts.extend_from_slice(&self.parts[stop..]);
+        }
+        series.parts = retained(parts, retain).into();
+        Ok(series)
+    }
+
+    /// The series with its small parts copied together into few large ones, if that is worthwhile.
+    pub(crate) fn compacted(&self, retain: usize) -> Result<Option<Self>, ArrowError> {
+        let groups = groups(&self.parts, (retain / 4).clamp(ONE_BATCH, PART));
+        if groups.len() == self.parts.len()
+            && self.parts.iter().all(|part| matches!(part, Part::Chunk(_)))
+        {
+            return Ok(None);
+        }
+        let mut parts = Vec::with_capacity(groups.len());
+        for group in groups {
+            match &self.parts[group.clone()] {
+                [part @ Part::Chunk(_)] => parts.push(part.clone()),
+                several => {
+                    let mut columns = Columns::with_capacity(several.iter().map(Part::len).sum());
+                    for part in several {
+                        part.copy_to(0..part.len(), &mut columns);
+                    }
+                    parts.push(Part::Chunk(Arc::new(columns.into_chunk()?)));
+                }
+            }
+        }
+        Ok(Some(Self { parts: parts.into(), ..self.clone() }))
+    }
+
+    /// Puts the compacted parts of an older state of this series in place of the originals, if they
+    /// still stand at its front.
+    pub(crate) fn adopt(&self, original: &Self, compacted: &Self) -> Option<Self> {
+        let unchanged = original.parts.len() <= self.parts.len()
+            && original.parts.iter().zip(self.parts.iter()).all(|(a, b)| a.is_same(b));
+        unchanged.then(|| {
+            let newer = &self.parts[original.parts.len()..];
+            let parts = compacted.parts.iter().chain(newer).cloned().collect();
+            Self { parts, ..self.clone() }
+        })
+    }
+}
+
+/// Drops the oldest parts as far as `retain` rows stay in the others.
+fn retained(mut parts: Vec<Part>, retain: usize) -> Vec<Part> {
+    let mut rows: usize = parts.iter().map(Part::len).sum();
+    let mut drop = 0;
+    while let Some(part) = parts.get(drop)
+        && rows - part.len() >= retain
+    {
+        rows -= part.len();
+        drop += 1;
+    }
+    parts.drain(..drop);
+    parts
+}
+
+/// Which neighbouring parts to copy together, so that sizes at least double towards the older end:
+/// every row is copied a logarithmic number of times, and a logarithmic number of parts remains.
+fn groups(parts: &[Part], largest: usize) -> Vec<Range<usize>> {
+    let mut groups: Vec<(Range<usize>, usize)> = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        groups.push((index..index + 1, part.len()));
+        while let [.., (before, rows), (range, newer)] = &groups[..]
+            && *rows < 2 * newer
+            && rows + newer <= largest
+        {
+            let joined = (before.start..range.end, rows + newer);
+            groups.truncate(groups.len() - 2);
+            groups.push(joined);
+        }
+    }
+    groups.into_iter().map(|(range, _)| range).collect()
+}
+
+/// Old rows and new bars in order of time; a new bar takes the place of an old row of its label.
+fn merge(old: &Columns, new: &[Bar], timeframe: Timeframe) -> Columns {
+    let mut merged = Columns::with_capacity(old.len() + new.len());
+    let mut row = 0;
+    for bar in new {
+        while row < old.len() && old.ts[row] < bar.ts {
+            merged.push(&old.bar(row, timeframe));
+            row += 1;
+        }
+        row += usize::from(row < old.len() && old.ts[row] == bar.ts);
+        merged.push(bar);
+    }
+    for row in row..old.len() {
+        merged.push(&old.bar(row, timeframe));
+    }
+    merged
+}
+
+/// The writing end of a series.
+#[derive(Debug)]
+pub(crate) struct SeriesWriter {
+    index: usize,
+    tail: Arc<Tail>,
+    /// Bars appended, ever.
+    appended: u64,
+    retain: usize,
+    /// A ring per subscription.
+    pub(crate) events: Vec<ring::Writer<{ Bar::WORDS }>>,
+}
+
+impl SeriesWriter {
+    pub(crate) fn new(index: usize, series: &Series, retain: usize) -> Self {
+        Self { index, tail: Arc::clone(&series.tail), appended: 0, retain, events: Vec::new() }
+    }
+
+    /// Position in the view.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    pub(crate) fn retain(&self) -> usize {
+        self.retain
+    }
+
+    /// Appends a closed bar, newer than all before it.
+    pub(crate) fn append(&mut self, bar: &Bar, view: &ArcSwap<View>) {
+        if self.tail.is_full() {
+            self.seal(view);
+        }
+        self.tail.push(bar);
+        self.appended += 1;
+        self.announce(bar);
+    }
+
+    /// Tells subscribers of a bar; they see it after [`publish`](Self::publish).
+    pub(crate) fn announce(&mut self, bar: &Bar) {
+        for ring in &mut self.events {
+            ring.push(bar.to_words());
+        }
+    }
+
+    pub(crate) fn publish(&mut self) {
+        self.events.retain_mut(|ring| {
+            ring.publish();
+            !ring.is_abandoned()
+        });
+    }
+
+    /// The full tail becomes a part; a new one, twice as long up to a limit, takes its place.
+    fn seal(&mut self, view: &ArcSwap<View>) {
+        let most = (self.retain / 4).clamp(TAIL.start, TAIL.end);
+        let tail = Arc::new(Tail::new((self.tail.capacity() * 2).min(most)));
+        view.rcu(|view| {
+            let series = &view.series[self.index];
+            let mut parts = series.parts.to_vec();
+            parts.push(Part::Sealed(Arc::clone(&series.tail)));
+            view.with_series(
+                self.index,
+                Series {
+                    timeframe: series.timeframe,
+                    parts: retained(parts, self.retain).into(),
+                    tail: Arc::clone(&tail),
+                    appended_before: self.appended,
+                },
+            )
+        });
+        self.tail = tail;
+    }
+
+    /// Takes up a series that was changed other than by appending.
+    pub(crate) fn adopt(&mut self, series: &Series) {
+        self.tail = Arc::clone(&series.tail);
+    }
+}

@@ -1,0 +1,251 @@
+//! A reader's place in the streams of an engine.
+//!
+//! # Contract
+//! - A subscription sees what is published after it was made: closed bars (and revisions of them),
+//!   accepted trades, accepted quotes.
+//! - It holds up to `capacity` items per stream (an instrument's trades, its quotes, or one of its
+//!   timeframes). What it does not fetch in time is shed, oldest first, and counted:
+//!   `published == delivered + pending + shed`.
+//! - Items of one stream come in order. Streams are merged by the time at which their items became
+//!   known: event time for ticks, the end for bars; at equal times bars before ticks, smaller
+//!   timeframes first.
+
+use crate::bars::{Bar, Source, Timeframe};
+use crate::engine::Engine;
+use crate::instrument::{QuoteRing, TradeRing};
+use crate::record::{InstrumentId, Quote, Trade};
+use crate::ring::{self, Ring};
+use crate::signal::{Signal, Watch};
+use std::sync::Arc;
+
+/// What to subscribe to.
+#[derive(Clone, Debug)]
+pub struct Interest {
+    /// Instruments.
+    pub instruments: Vec<InstrumentId>,
+    /// Positions among the engine's timeframes.
+    pub levels: Vec<usize>,
+    /// The source of the bars.
+    pub source: Source,
+    /// Whether to deliver trades.
+    pub trades: bool,
+    /// Whether to deliver quotes.
+    pub quotes: bool,
+    /// Items kept per stream.
+    pub capacity: usize,
+}
+
+/// One item of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Item {
+    /// A closed or revised bar, with its timeframe and source.
+    Bar(InstrumentId, Timeframe, Source, Bar),
+    /// An accepted trade.
+    Trade(InstrumentId, Trade),
+    /// An accepted quote.
+    Quote(InstrumentId, Quote),
+}
+
+/// What became of everything published since the subscription was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Items published.
+    pub published: u64,
+    /// Items fetched.
+    pub delivered: u64,
+    /// Items waiting.
+    pub pending: u64,
+    /// Items lost because they were not fetched in time.
+    pub shed: u64,
+}
+
+/// Reading place in one ring.
+#[derive(Debug)]
+struct Cursor<const W: usize> {
+    start: u64,
+    next: u64,
+    shed: u64,
+}
+
+impl<const W: usize> Cursor<W> {
+    fn new(start: u64) -> Self {
+        Self { start, next: start, shed: 0 }
+    }
+
+    /// Fetches everything new, skipping what goes beyond the capacity.
+    fn fetch(&mut self, ring: &Ring<W>, capacity: u64, out: &mut Vec<[u64; W]>) {
+        let head = ring.head();
+        let oldest = self.next.max(head.saturating_sub(capacity));
+        let first = ring.read(oldest, usize::MAX, out);
+        self.shed += first - self.next;
+        self.next = first + out.len() as u64;
+    }
+
+    fn delivery(&self, ring: &Ring<W>, capacity: u64) -> Delivery {
+        // What is due to be skipped counts as shed at once.
+        let head = ring.head().max(self.next);
+        let behind = head - self.next;
+        let pending = behind.min(capacity.min(ring.capacity()));
+        Delivery {
+            published: head - self.start,
+            delivered: self.next - self.start - self.shed,
+            pending,
+            shed: self.shed + behind - pending,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Stream {
+    Bars {
+        instrument: InstrumentId,
+        timeframe: Timeframe,
+        source: Source,
+        ring: Arc<Ring<{ Bar::WORDS }>>,
+        cursor: Cursor<{ Bar::WORDS }>,
+    },
+    Trades(InstrumentId, Cursor<{ Trade::WORDS }>),
+    Quotes(InstrumentId, Cursor<{ Quote::WORDS }>),
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub struct Subscription {
+    engine: Arc<Engine>,
+    streams: Vec<Stream>,
+    capacity: u64,
+    signal: Arc<Signal>,
+}
+
+impl Subscription {
+    /// Subscribes. Waits for writers of the instruments, one after another.
+    #[must_use]
+    pub fn new(engine: &Arc<Engine>, interest: &Interest) -> Self {
+        let signal = Arc::new(Signal::default());
+        let watch = Watch {
+            signal: Arc::downgrade(&signal),
+            ticks: interest.trades || interest.quotes,
+            bars: !interest.levels.is_empty(),
+        };
+        let mut streams = Vec::new();
+        for &id in &interest.instruments {
+            let mut session = engine.session();
+            let (writer, shared) = session.enter(id);
+            shared.watchers.add(&watch);
+            let tracks = writer.trades.tracks.iter_mut().chain(&mut writer.quotes.tracks);
+            for track in tracks.filter(|track| track.source == interest.source) {
+                for &level in &interest.levels {
+                    let ring = ring::ring(interest.capacity);
+                    streams.push(Stream::Bars {
+                        instrument: id,
+                        timeframe: engine.timeframes()[level],
+                        source: track.source,
+                        ring: ring.reader(),
+                        cursor: Cursor::new(0),
+                    });
+                    track.series[level].events.push(ring);
+                }
+            }
+            if interest.trades {
+                let head = shared.trades.get().map_or(0, |ring| ring.head());
+                streams.push(Stream::Trades(id, Cursor::new(head)));
+            }
+            if interest.quotes {
+                let head = shared.quotes.get().map_or(0, |ring| ring.head());
+                streams.push(Stream::Quotes(id, Cursor::new(head)));
+            }
+        }
+        Self { engine: Arc::clone(engine), streams, capacity: interest.capacity as u64, signal }
+    }
+
+    /// What is raised when there is news.
+    #[must_use]
+    pub fn signal(&self) -> &Arc<Signal> {
+        &self.signal
+    }
+
+    /// Fetches everything that is waiting.
+    pub fn poll(&mut self) -> Vec<Item> {
+        let mut items: Vec<((i64, i64), Item)> = Vec::new();
+        let (mut bars, mut trades, mut quotes) = (Vec::new(), Vec::new(), Vec::new());
+        for stream in &mut self.streams {
+            // The order within a stream is kept by never letting its keys go back.
+            let mut latest = i64::MIN;
+            let mut key = |time: i64, rank| {
+                latest = latest.max(time);
+                (latest, rank)
+            };
+            match stream {
+                Stream::Bars { instrument, timeframe, source, ring, cursor } => {
+                    bars.clear();
+                    cursor.fetch(ring, self.capacity, &mut bars);
+                    items.extend(bars.iter().map(|words| {
+                        let bar = Bar::from_words(words);
+                        let rank = timeframe.nominal_ns();
+                        (key(bar.ts_end, rank), Item::Bar(*instrument, *timeframe, *source, bar))
+                    }));
+                }
+                Stream::Trades(id, cursor) => {
+                    trades.clear();
+                    if let Some(ring) = ring_of_trades(&self.engine, *id) {
+                        cursor.fetch(ring, self.capacity, &mut trades);
+                    }
+                    items.extend(trades.iter().map(|words| {
+                        let trade = Trade::from_words(words);
+                        (key(trade.ts_event, i64::MAX), Item::Trade(*id, trade))
+                    }));
+                }
+                Stream::Quotes(id, cursor) => {
+                    quotes.clear();
+                    if let Some(ring) = ring_of_quotes(&self.engine, *id) {
+                        cursor.fetch(ring, self.capacity, &mut quotes);
+                    }
+                    items.extend(quotes.iter().map(|words| {
+                        let quote = Quote::from_words(words);
+                        (key(quote.ts_event, i64::MAX), Item::Quote(*id, quote))
+                    }));
+                }
+            }
+        }
+        if self.streams.len() > 1 {
+            items.sort_by_key(|(key, _)| *key);
+        }
+        items.into_iter().map(|(_, item)| item).collect()
+    }
+
+    /// Whether anything is waiting.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.delivery().pending > 0
+    }
+
+    /// What became of everything published so far.
+    #[must_use]
+    pub fn delivery(&self) -> Delivery {
+        let mut total = Delivery::default();
+        for stream in &self.streams {
+            let one = match stream {
+                Stream::Bars { ring, cursor, .. } => cursor.delivery(ring, self.capacity),
+                Stream::Trades(id, cursor) => ring_of_trades(&self.engine, *id)
+                    .map(|ring| cursor.delivery(ring, self.capacity))
+                    .unwrap_or_default(),
+                Stream::Quotes(id, cursor) => ring_of_quotes(&self.engine, *id)
+                    .map(|ring| cursor.delivery(ring, self.capacity))
+                    .unwrap_or_default(),
+            };
+            total.published += one.published;
+            total.delivered += one.delivered;
+            total.pending += one.pending;
+            total.shed += one.shed;
+        }
+        total
+    }
+}
+
+fn ring_of_trades(engine: &Engine, id: InstrumentId) -> Option<&TradeRing> {
+    engine.shared(id).trades.get().map(AsRef::as_ref)
+}
+
+fn ring_of_quotes(engine: &Engine, id: InstrumentId) -> Option<&QuoteRing> {
+    engine.shared(id).quotes.get().map(AsRef::as_ref)
+}

@@ -1,0 +1,346 @@
+//! Whether a tick may be believed.
+//!
+//! A [`Validator`] belongs to one instrument and one stream. It decides on a tick without changing
+//! anything but its own price band, and never looks at a clock: event time and arrival time are
+//! the tick's own.
+//!
+//! It does not look for duplicates (prints that look alike are real) and does not know bars: whether
+//! a tick is late is the caller's to say.
+
+use crate::reason::Reason;
+use crate::record::{Depth, DepthKind, NO_TIME, Quote, Trade};
+
+/// What to do with a tick that breaks a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Refuse the tick and count it.
+    Reject,
+    /// Keep the tick and count it.
+    Flag,
+    /// Do not check.
+    Off,
+}
+
+/// The rules of one instrument.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// Prices are multiples of the tick size.
+    pub grid: Action,
+    /// Prices lie within a band around the last accepted one.
+    pub band: Action,
+    /// Sizes are finite and not negative. (NaN is "absent" in quotes, and an error in trades.)
+    pub size: Action,
+    /// Event times are not ahead of arrival times.
+    pub skew: Action,
+    /// Bids are not above asks.
+    pub crossed: Action,
+    /// Whether prices of zero and less are legal.
+    pub allow_negative: bool,
+    /// Half width of the band, as a fraction of the last accepted price.
+    pub band_width: f64,
+    /// Least half width of the band, in ticks: prices near zero need room, too.
+    pub band_ticks: f64,
+    /// So many successive off-band ticks that agree with each other move the band.
+    pub band_agree: u32,
+    /// A band older than this (event time, ns) is not held against a tick.
+    pub band_age_ns: i64,
+    /// How far event time may be ahead of arrival time, ns.
+    pub skew_ns: i64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            grid: Action::Flag,
+            band: Action::Reject,
+            size: Action::Reject,
+            skew: Action::Reject,
+            crossed: Action::Flag,
+            allow_negative: false,
+            band_width: 0.1,
+            band_ticks: 200.0,
+            band_agree: 3,
+            band_age_ns: 60_000_000_000,
+            skew_ns: 5_000_000_000,
+        }
+    }
+}
+
+/// Reasons for which an accepted tick was flagged; a set of bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u16);
+
+impl Flags {
+    /// No flags.
+    pub const NONE: Self = Self(0);
+
+    fn add(&mut self, reason: Reason) {
+        self.0 |= 1 << reason as u8;
+    }
+
+    /// Whether nothing was flagged.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The flagged reasons.
+    pub fn iter(self) -> impl Iterator<Item = Reason> {
+        Reason::ALL.iter().copied().filter(move |reason| self.0 & (1 << *reason as u8) != 0)
+    }
+
+    #[inline]
+    fn apply(&mut self, action: Action, reason: Reason) -> Result<(), Reason> {
+        match action {
+            Action::Reject => return Err(reason),
+            Action::Flag => self.add(reason),
+            Action::Off => {}
+        }
+        Ok(())
+    }
+}
+
+/// The tick grid in integers: a price is on it when `price * scale` is a multiple of `step`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Grid {
+    scale: f64,
+    step: i64,
+}
+
+impl Grid {
+    /// The smallest power of ten, or else of two, that makes the tick size an integer.
+    fn new(tick_size: f64) -> Option<Self> {
+        let tens = (0..=12).map(|k| 10f64.powi(k));
+        let twos = (0..=24).map(|k| 2f64.powi(k));
+        tens.chain(twos).find_map(|scale| {
+            let step = tick_size * scale;
+            let whole = step.round();
+            if whole < 1.0 || (step - whole).abs() > whole * 1e-12 {
+                return None;
+            }
+            // Lowest terms: where the step becomes 1, as it nearly always does, no division is due.
+            let common = gcd(scale as i64, whole as i64);
+            Some(Self { scale: scale / common as f64, step: whole as i64 / common })
+        })
+    }
+
+    #[inline]
+    fn holds(self, price: f64) -> bool {
+        let scaled = price * self.scale;
+        let whole = scaled.round_ties_even();
+        // A price that was parsed or computed in binary is off by a few units in the last place.
+        (scaled - whole).abs() <= scaled.abs() * 1e-14 + 1e-9
+            && (self.step == 1 || whole as i64 % self.step == 0)
+    }
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The price band. It follows every accepted price, and re-anchors when the market has really
+/// moved, so that a gap never locks an instrument out.
+#[derive(Clone, Copy, Debug)]
+struct Band {
+    low: f64,
+    high: f64,
+    /// Event time of the last accepted price.
+    ts: i64,
+    candidate: f64,
+    agreed: u32,
+}
+
+impl Band {
+    const OPEN: Self = Self {
+        low: f64::NEG_INFINITY,
+        high: f64::INFINITY,
+        ts: NO_TIME,
+        candidate: f64::NAN,
+        agreed: 0,
+    };
+}
+
+/// Checks the ticks of one stream of one instrument.
+#[derive(Clone, Debug)]
+pub struct Validator {
+    rules: Rules,
+    grid: Option<Grid>,
+    band_floor: f64,
+    band: Band,
+}
+
+impl Validator {
+    /// A validator for an instrument with this tick size (in price units).
+    #[must_use]
+    pub fn new(rules: Rules, tick_size: f64) -> Self {
+        let grid = if rules.grid == Action::Off { None } else { Grid::new(tick_size) };
+        let band_floor = rules.band_ticks * tick_size;
+        Self { rules, grid, band_floor, band: Band::OPEN }
+    }
+
+    /// Checks a trade. `closed_until` is the event time below which it would be late, ns.
+    ///
+    /// # Errors
+    /// The first rule that the trade breaks and that rejects.
+    #[inline]
+    pub fn trade(&mut self, trade: &Trade, closed_until: i64) -> Result<Flags, Reason> {
+        let mut flags = Flags::NONE;
+        if trade.ts_event == NO_TIME {
+            return Err(Reason::NoTime);
+        }
+        self.price(trade.price)?;
+        if !(trade.size >= 0.0 && trade.size.is_finite()) {
+            // A size that is no number would poison every later volume, so no rule can let it pass.
+            if !trade.size.is_finite() {
+                return Err(Reason::Size);
+            }
+            flags.apply(self.rules.size, Reason::Size)?;
+        }
+        self.on_grid(trade.price, &mut flags)?;
+        self.time(trade.ts_event, trade.ts_recv, closed_until, &mut flags)?;
+        self.in_band(trade.price, trade.ts_event, &mut flags)?;
+        Ok(flags)
+    }
+
+    /// Checks a quote. Either side may be absent (NaN), and sizes may be, too.
+    ///
+    /// # Errors
+    /// The first rule that the quote breaks and that rejects.
+    #[inline]
+    pub fn quote(&mut self, quote: &Quote, closed_until: i64) -> Result<Flags, Reason> {
+        let mut flags = Flags::NONE;
+        if quote.ts_event == NO_TIME {
+            return Err(Reason::NoTime);
+        }
+        let mut any = false;
+        for price in [quote.bid, quote.ask, quote.last] {
+            if !price.is_nan() {
+                any = true;
+                self.price(price)?;
+                self.on_grid(price, &mut flags)?;
+            }
+        }
+        if !any {
+            return Err(Reason::NotFinite);
+        }
+        for size in [quote.bid_size, quote.ask_size] {
+            if size < 0.0 || size.is_infinite() {
+                flags.apply(self.rules.size, Reason::Size)?;
+            }
+        }
+        if quote.bid > quote.ask {
+            flags.apply(self.rules.crossed, Reason::Crossed)?;
+        }
+        self.time(quote.ts_event, quote.ts_recv, closed_until, &mut flags)?;
+        self.in_band(reference(quote), quote.ts_event, &mut flags)?;
+        Ok(flags)
+    }
+
+    /// Checks a depth delta. Levels far from the market are normal, so there is no band.
+    ///
+    /// # Errors
+    /// The first rule that the delta breaks and that rejects.
+    pub fn depth(&self, depth: &Depth) -> Result<Flags, Reason> {
+        let mut flags = Flags::NONE;
+        if depth.ts_event == NO_TIME {
+            return Err(Reason::NoTime);
+        }
+        if depth.kind == DepthKind::Reset {
+            return Ok(flags);
+        }
+        self.price(depth.price)?;
+        if !(depth.size >= 0.0 && depth.size.is_finite()) {
+            flags.apply(self.rules.size, Reason::Size)?;
+        }
+        self.on_grid(depth.price, &mut flags)?;
+        self.time(depth.ts_event, depth.ts_recv, NO_TIME, &mut flags)?;
+        Ok(flags)
+    }
+
+    #[inline]
+    fn price(&self, price: f64) -> Result<(), Reason> {
+        if !price.is_finite() {
+            Err(Reason::NotFinite)
+        } else if price <= 0.0 && !self.rules.allow_negative {
+            Err(Reason::NotPositive)
+        } else {
+            Ok(())
+        }
+    }
+
+    #[inline]
+    fn on_grid(&self, price: f64, flags: &mut Flags) -> Result<(), Reason> {
+        match self.grid {
+            Some(grid) if !grid.holds(price) => flags.apply(self.rules.grid, Reason::Grid),
+            _ => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn time(
+        &self,
+        event: i64,
+        recv: i64,
+        closed_until: i64,
+        flags: &mut Flags,
+    ) -> Result<(), Reason> {
+        if recv != NO_TIME && event.saturating_sub(recv) > self.rules.skew_ns {
+            flags.apply(self.rules.skew, Reason::Skew)?;
+        }
+        if event < closed_until {
+            return Err(Reason::Late);
+        }
+        Ok(())
+    }
+
+    /// Comes last: it is the one check that remembers, and only of ticks that passed the others.
+    #[inline]
+    fn in_band(&mut self, price: f64, ts: i64, flags: &mut Flags) -> Result<(), Reason> {
+        if self.rules.band == Action::Off {
+            return Ok(());
+        }
+        if price >= self.band.low && price <= self.band.high {
+            self.anchor(price, ts);
+            return Ok(());
+        }
+        self.off_band(price, ts, flags)
+    }
+
+    #[cold]
+    fn off_band(&mut self, price: f64, ts: i64, flags: &mut Flags) -> Result<(), Reason> {
+        let band = &mut self.band;
+        let agrees = (price - band.candidate).abs() <= self.rules.band_width * band.candidate.abs();
+        band.agreed = if agrees { band.agreed + 1 } else { 1 };
+        band.candidate = price;
+        let stale = ts.saturating_sub(band.ts) > self.rules.band_age_ns;
+        if stale || band.agreed >= self.rules.band_agree {
+            self.anchor(price, ts);
+            return Ok(());
+        }
+        flags.apply(self.rules.band, Reason::Band)
+    }
+
+    #[inline]
+    fn anchor(&mut self, price: f64, ts: i64) {
+        let half = (price.abs() * self.rules.band_width).max(self.band_floor);
+        self.band.low = price - half;
+        self.band.high = price + half;
+        self.band.ts = self.band.ts.max(ts);
+        self.band.agreed = 0;
+    }
+}
+
+/// The price that a quote's band is judged by: the middle, or whatever side there is.
+#[inline]
+fn reference(quote: &Quote) -> f64 {
+    let middle = (quote.bid + quote.ask) * 0.5;
+    if !middle.is_nan() {
+        middle
+    } else if !quote.bid.is_nan() {
+        quote.bid
+    } else if !quote.ask.is_nan() {
+        quote.ask
+    } else {
+        quote.last
+    }
+}

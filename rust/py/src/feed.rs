@@ -1,0 +1,139 @@
+//! `Feed`: the bytes of one hub connection, into an engine.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
+use tickwire_core::decode::{DEFAULT_MAX_RECORD_BYTES, Decoder};
+use tickwire_core::engine::{Engine, Receipt as CoreReceipt};
+use tickwire_core::record::NO_TIME;
+
+use crate::engine::PyEngine;
+use crate::errors::ConfigError;
+use crate::records::Receipt;
+
+/// Payloads at least this long are decoded with the GIL released. Below it, giving the GIL up and
+/// taking it back costs more than the decoding.
+const RELEASE_GIL_BYTES: usize = 4096;
+
+/// One stream of hub payloads. It owns what one connection leaves behind between two payloads: a
+/// record that was cut, and the state that partial quotes build on. Two feeds never mix.
+#[pyclass(frozen, module = "tickwire")]
+pub(crate) struct Feed {
+    #[pyo3(get)]
+    name: String,
+    engine: Arc<Engine>,
+    decoder: Mutex<Decoder>,
+}
+
+/// The bytes of a payload, copied only where Python could change them meanwhile.
+enum Payload<'py> {
+    Bytes(Bound<'py, PyBytes>),
+    Text(Bound<'py, PyString>),
+}
+
+impl<'py> Payload<'py> {
+    fn new(data: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = data.cast::<PyBytes>() {
+            return Ok(Self::Bytes(bytes.clone()));
+        }
+        if let Ok(text) = data.cast::<PyString>() {
+            return Ok(Self::Text(text.clone()));
+        }
+        if data.is_instance_of::<PyByteArray>() || data.is_instance_of::<PyMemoryView>() {
+            let bytes = data.py().get_type::<PyBytes>().call1((data,))?;
+            return Ok(Self::Bytes(bytes.cast_into()?));
+        }
+        let got = data.get_type();
+        Err(PyTypeError::new_err(format!(
+            "argument 'data': got {}, expected bytes, bytearray, memoryview or str",
+            got.name()?
+        )))
+    }
+
+    fn as_bytes(&self) -> PyResult<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes.as_bytes()),
+            Self::Text(text) => Ok(text.to_str()?.as_bytes()),
+        }
+    }
+}
+
+impl Feed {
+    pub(crate) fn push(&self, data: &Bound<'_, PyAny>, ts_recv: Option<i64>) -> PyResult<Receipt> {
+        let py = data.py();
+        let payload = Payload::new(data)?;
+        let bytes = payload.as_bytes()?;
+        let ts_recv = ts_recv.unwrap_or(NO_TIME);
+        let run = |decoder: &mut Decoder| -> CoreReceipt {
+            let mut session = self.engine.session();
+            decoder.push(bytes, ts_recv, &mut session);
+            session.finish()
+        };
+        let free = if bytes.len() < RELEASE_GIL_BYTES { self.try_lock() } else { None };
+        let receipt = match free {
+            Some(mut decoder) => run(&mut decoder),
+            None => py.detach(|| run(&mut self.lock())),
+        };
+        Receipt::new(py, &receipt)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Decoder>> {
+        match self.decoder.try_lock() {
+            Ok(decoder) => Some(decoder),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Decoder> {
+        // A panic inside may cost the record at hand; refusing all later ones would help nobody.
+        self.decoder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Feed {
+    /// A feed named `name` into `engine`. Records longer than `max_record_bytes` are refused.
+    #[new]
+    #[pyo3(signature = (engine, name="main", max_record_bytes=DEFAULT_MAX_RECORD_BYTES as i64))]
+    fn new(engine: &PyEngine, name: &str, max_record_bytes: i64) -> PyResult<Self> {
+        let limit = usize::try_from(max_record_bytes).ok().filter(|&limit| limit > 0);
+        let limit = limit.ok_or_else(|| {
+            ConfigError::new_err(format!(
+                "max_record_bytes: got {max_record_bytes}, expected at least 1"
+            ))
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
+            engine: engine.core(),
+            decoder: Mutex::new(Decoder::new(limit)),
+        })
+    }
+
+    /// Decode and apply one payload of the hub, cut anywhere.
+    ///
+    /// Args:
+    ///     data: SignalR JSON records, each ended by 0x1E; bytes-like or str.
+    ///     ts_recv: arrival time, int ns UTC, given to every tick in it.
+    #[pyo3(signature = (data, ts_recv=None))]
+    fn push_bytes(&self, data: &Bound<'_, PyAny>, ts_recv: Option<i64>) -> PyResult<Receipt> {
+        self.push(data, ts_recv)
+    }
+
+    /// Forget the cut record and the quotes of the connection so far. Call it on reconnect.
+    fn reset(&self, py: Python<'_>) {
+        py.detach(|| self.lock().reset());
+    }
+
+    /// Bytes of a cut record that wait for its rest.
+    #[getter]
+    fn carried_bytes(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.lock().carried_bytes())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Feed(name={:?})", self.name)
+    }
+}

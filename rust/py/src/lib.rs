@@ -1,0 +1,31 @@
+//! `tickwire._core`: convert arguments, release the GIL, call the core, convert the result.
+//! No market rule lives here.
+
+mod engine;
+mod errors;
+mod feed;
+mod frame;
+mod records;
+mod snapshot;
+mod subscription;
+mod websocket;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("debug_build", cfg!(debug_assertions))?;
+    module.add_class::<engine::PyEngine>()?;
+    module.add_class::<feed::Feed>()?;
+    module.add_class::<subscription::Subscription>()?;
+    module.add_class::<snapshot::Snapshot>()?;
+    module.add_class::<frame::ArrowStream>()?;
+    module.add_class::<records::Bar>()?;
+    module.add_class::<records::Trade>()?;
+    module.add_class::<records::Quote>()?;
+    module.add_class::<records::Receipt>()?;
+    module.add_class::<websocket::WebSocket>()?;
+    module.add_class::<websocket::Received>()?;
+    Ok(())
+}
