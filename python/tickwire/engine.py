@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
 from .config import Instrument, Source, Spec, sources
@@ -33,7 +33,9 @@ def _retain(value: int | Mapping[str, int], timeframes: Sequence[str]) -> list[t
     if not isinstance(value, Mapping):
         return [(timeframe, _count("retain", value, 1 << 40)) for timeframe in timeframes]
     if unknown := sorted(set(value) - set(timeframes)):
-        raise ConfigError(f"retain: got {unknown[0]!r}, expected only timeframes of this engine: {timeframes}")
+        raise ConfigError(
+            f"retain: got {unknown[0]!r}, expected only timeframes of this engine: {timeframes}"
+        )
     return [
         (timeframe, _count(f"retain[{timeframe!r}]", value.get(timeframe, DEFAULT_RETAIN), 1 << 40))
         for timeframe in timeframes
@@ -79,7 +81,7 @@ class Engine(_core.Engine):
         retain: int | Mapping[str, int] = DEFAULT_RETAIN,
         source: Source | tuple[Source, ...] = "trade",
         lateness: str = "0s",
-    ) -> Engine:
+    ) -> Self:
         given = [instruments] if isinstance(instruments, Instrument) else list(instruments)
         symbols: set[str] = set()
         for instrument in given:
@@ -134,7 +136,9 @@ class Engine(_core.Engine):
             feed = self._feeds.setdefault(name, _core.Feed(self, name, max_record_bytes))
         return feed
 
-    def push_bytes(self, data: bytes | bytearray | memoryview | str, ts_recv: int | None = None) -> _core.Receipt:
+    def push_bytes(
+        self, data: bytes | bytearray | memoryview | str, ts_recv: int | None = None
+    ) -> _core.Receipt:
         """Decode and apply a hub payload on the feed "main"; see `Feed.push_bytes`."""
         return self.feed().push_bytes(data, ts_recv)
 
@@ -218,11 +222,14 @@ class Engine(_core.Engine):
         Raises:
             DataError: a column is missing or of the wrong type; nothing was applied.
         """
-        from .tables import tick_columns
+        from .tables import TradeColumns, tick_columns
 
-        columns = tick_columns(table)
-        push = self._push_trades if columns.kind == "trade" else self._push_quotes
-        return push(columns.symbols, columns.codes, *columns.values)
+        t = tick_columns(table)
+        if isinstance(t, TradeColumns):
+            return self._push_trades(t.symbols, t.codes, t.ts_event, t.price, t.size, t.side, t.ts_recv)
+        return self._push_quotes(
+            t.symbols, t.codes, t.ts_event, t.bid, t.ask, t.bid_size, t.ask_size, t.last, t.ts_recv
+        )
 
     def push_bars(
         self, symbol: str, timeframe: str, table: Any, replace: bool = False, *, source: Source = "trade"
@@ -245,7 +252,21 @@ class Engine(_core.Engine):
         """
         from .tables import bar_columns
 
-        return self._push_bars(symbol, timeframe, source, *bar_columns(table), replace)
+        b = bar_columns(table)
+        return self._push_bars(
+            symbol,
+            timeframe,
+            source,
+            b.ts,
+            b.open,
+            b.high,
+            b.low,
+            b.close,
+            b.volume,
+            b.vwap,
+            b.trades,
+            replace,
+        )
 
     # readers
 
@@ -348,7 +369,7 @@ class Engine(_core.Engine):
             ConfigError, UnknownInstrument: an argument that cannot work.
         """
         if overflow != "overwrite":
-            raise ConfigError(f"overflow: got {overflow!r}, expected \"overwrite\"")
+            raise ConfigError(f'overflow: got {overflow!r}, expected "overwrite"')
         if isinstance(bars, str) or isinstance(symbols, str):
             got = bars if isinstance(bars, str) else symbols
             raise ConfigError(f"got the text {got!r} where a list is expected, e.g. [{got!r}]")
@@ -357,4 +378,3 @@ class Engine(_core.Engine):
 
     def __repr__(self) -> str:
         return f"Engine({len(self.symbols)} instruments, timeframes={list(self.timeframes)})"
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,14 +14,50 @@ from .errors import DataError
 _NO_TIME = np.iinfo(np.int64).min
 
 
-@dataclass(frozen=True, slots=True)
-class TickColumns:
-    """Columns in the order in which the core takes them."""
+Times = NDArray[np.int64]
+Numbers = NDArray[np.float64]
 
-    kind: Literal["trade", "quote"]
+
+@dataclass(frozen=True, slots=True)
+class TradeColumns:
+    """Trades of several instruments; row i is of `symbols[codes[i]]`."""
+
     symbols: list[str]
     codes: NDArray[np.uint32]
-    values: tuple[NDArray[Any] | None, ...]
+    ts_event: Times
+    price: Numbers
+    size: Numbers
+    side: NDArray[np.int8] | None
+    ts_recv: Times | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteColumns:
+    """Quotes of several instruments; row i is of `symbols[codes[i]]`."""
+
+    symbols: list[str]
+    codes: NDArray[np.uint32]
+    ts_event: Times
+    bid: Numbers
+    ask: Numbers
+    bid_size: Numbers | None
+    ask_size: Numbers | None
+    last: Numbers | None
+    ts_recv: Times | None
+
+
+@dataclass(frozen=True, slots=True)
+class BarColumns:
+    """Bars of one instrument and timeframe."""
+
+    ts: Times
+    open: Numbers
+    high: Numbers
+    low: Numbers
+    close: Numbers
+    volume: Numbers
+    vwap: Numbers
+    trades: Times
 
 
 def frame(table: Any) -> pl.DataFrame:
@@ -40,19 +76,21 @@ def frame(table: Any) -> pl.DataFrame:
 
 def _need(table: pl.DataFrame, *names: str) -> None:
     if missing := [name for name in names if name not in table.columns]:
-        raise DataError(f"table: column {missing[0]!r} is missing; got {table.columns}, expected {list(names)}")
+        raise DataError(
+            f"table: column {missing[0]!r} is missing; got {table.columns}, expected {list(names)}"
+        )
 
 
-def _times(table: pl.DataFrame, name: str) -> NDArray[np.int64]:
+def _times(table: pl.DataFrame, name: str) -> Times:
     column = table[name]
     if isinstance(column.dtype, pl.Datetime):
         column = column.dt.cast_time_unit("ns").dt.replace_time_zone(None).to_physical()
     if not column.dtype.is_integer():
         raise DataError(f"table: column {name!r} has type {column.dtype}, expected a timestamp or int ns UTC")
-    return column.cast(pl.Int64).fill_null(_NO_TIME).to_numpy()
+    return np.ascontiguousarray(column.cast(pl.Int64).fill_null(_NO_TIME).to_numpy())
 
 
-def _numbers(table: pl.DataFrame, name: str) -> NDArray[np.float64]:
+def _numbers(table: pl.DataFrame, name: str) -> Numbers:
     column = table[name]
     if not column.dtype.is_numeric() and column.dtype != pl.Null:
         raise DataError(f"table: column {name!r} has type {column.dtype}, expected numbers")
@@ -68,42 +106,54 @@ def _sides(table: pl.DataFrame, name: str) -> NDArray[np.int8]:
     return np.ascontiguousarray(column.cast(pl.Int8).fill_null(0).to_numpy())
 
 
-def tick_columns(table: Any) -> TickColumns:
+def _symbols(table: pl.DataFrame) -> tuple[list[str], NDArray[np.uint32]]:
+    symbol = table["symbol"].cast(pl.String)
+    if nulls := symbol.null_count():
+        raise DataError(f"table: column 'symbol' has {nulls} nulls, expected none")
+    codes = symbol.rank("dense").cast(pl.UInt32) - 1
+    return symbol.unique().sort().to_list(), np.ascontiguousarray(codes.to_numpy())
+
+
+def tick_columns(table: Any) -> TradeColumns | QuoteColumns:
     """A table of trades or of quotes; see `Engine.push_table` for its columns.
 
     Raises:
         DataError: a column is missing or of the wrong type.
     """
     ticks = frame(table)
-    is_trade = "price" in ticks.columns
-    required = ("symbol", "ts_event", "price", "size") if is_trade else ("symbol", "ts_event", "bid", "ask")
-    _need(ticks, *required)
+    present = set(ticks.columns)
 
-    def optional(name: str, read: Any) -> Any:
-        return read(ticks, name) if name in ticks.columns else None
+    def optional(name: str) -> Numbers | None:
+        return _numbers(ticks, name) if name in present else None
 
-    symbol = ticks["symbol"].cast(pl.String)
-    if symbol.null_count():
-        raise DataError(f"table: column 'symbol' has {symbol.null_count()} nulls, expected none")
-    codes = symbol.rank("dense").cast(pl.UInt32) - 1
-    times = _times(ticks, "ts_event")
-    received = optional("ts_recv", _times)
-    values: tuple[NDArray[Any] | None, ...]
-    if is_trade:
-        values = (times, _numbers(ticks, "price"), _numbers(ticks, "size"), optional("side", _sides), received)
-    else:
-        sides = (_numbers(ticks, "bid"), _numbers(ticks, "ask"))
-        sizes = [optional(name, _numbers) for name in ("bid_size", "ask_size", "last")]
-        values = (times, *sides, *sizes, received)
-    return TickColumns(
-        kind="trade" if is_trade else "quote",
-        symbols=symbol.unique().sort().to_list(),
-        codes=np.ascontiguousarray(codes.to_numpy()),
-        values=values,
+    if "price" in present:
+        _need(ticks, "symbol", "ts_event", "price", "size")
+        symbols, codes = _symbols(ticks)
+        return TradeColumns(
+            symbols=symbols,
+            codes=codes,
+            ts_event=_times(ticks, "ts_event"),
+            price=_numbers(ticks, "price"),
+            size=_numbers(ticks, "size"),
+            side=_sides(ticks, "side") if "side" in present else None,
+            ts_recv=_times(ticks, "ts_recv") if "ts_recv" in present else None,
+        )
+    _need(ticks, "symbol", "ts_event", "bid", "ask")
+    symbols, codes = _symbols(ticks)
+    return QuoteColumns(
+        symbols=symbols,
+        codes=codes,
+        ts_event=_times(ticks, "ts_event"),
+        bid=_numbers(ticks, "bid"),
+        ask=_numbers(ticks, "ask"),
+        bid_size=optional("bid_size"),
+        ask_size=optional("ask_size"),
+        last=optional("last"),
+        ts_recv=_times(ticks, "ts_recv") if "ts_recv" in present else None,
     )
 
 
-def bar_columns(table: Any) -> tuple[NDArray[Any], ...]:
+def bar_columns(table: Any) -> BarColumns:
     """A table of bars; see `Engine.push_bars` for its columns.
 
     Raises:
@@ -111,13 +161,22 @@ def bar_columns(table: Any) -> tuple[NDArray[Any], ...]:
     """
     bars = frame(table)
     _need(bars, "ts", "open", "high", "low", "close", "volume")
-    numbers = [_numbers(bars, name) for name in ("open", "high", "low", "close", "volume")]
-    # Without a published average the close stands in for it, so that sums over bars stay defined.
-    vwap = _numbers(bars, "vwap") if "vwap" in bars.columns else numbers[3]
-    trades = bars["trades"].cast(pl.Int64).fill_null(0).to_numpy() if "trades" in bars.columns else None
-    if trades is None:
+    close = _numbers(bars, "close")
+    if "trades" in bars.columns:
+        trades = np.ascontiguousarray(bars["trades"].cast(pl.Int64).fill_null(0).to_numpy())
+    else:
         trades = np.zeros(bars.height, dtype=np.int64)
-    return (_times(bars, "ts"), *numbers, vwap, np.ascontiguousarray(trades))
+    return BarColumns(
+        ts=_times(bars, "ts"),
+        open=_numbers(bars, "open"),
+        high=_numbers(bars, "high"),
+        low=_numbers(bars, "low"),
+        close=close,
+        volume=_numbers(bars, "volume"),
+        # Without a published average the close stands in for it, so that sums over bars stay defined.
+        vwap=_numbers(bars, "vwap") if "vwap" in bars.columns else close,
+        trades=trades,
+    )
 
 
 def as_of(frames: list[tuple[str, pl.DataFrame]]) -> pl.DataFrame:

@@ -1,0 +1,393 @@
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, Self, final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "ArrowStream",
+    "Bar",
+    "Engine",
+    "Feed",
+    "Quote",
+    "Receipt",
+    "Received",
+    "Snapshot",
+    "Subscription",
+    "Trade",
+    "WebSocket",
+    "__version__",
+    "debug_build",
+]
+
+__version__: str
+debug_build: bool
+
+class _Rules(Protocol):
+    @property
+    def grid(self) -> str: ...
+    @property
+    def band(self) -> str: ...
+    @property
+    def size(self) -> str: ...
+    @property
+    def skew(self) -> str: ...
+    @property
+    def crossed(self) -> str: ...
+    @property
+    def allow_negative(self) -> bool: ...
+    @property
+    def band_width(self) -> float: ...
+    @property
+    def band_ticks(self) -> float: ...
+    @property
+    def band_agree(self) -> int: ...
+    @property
+    def band_age_ns(self) -> int: ...
+    @property
+    def skew_ns(self) -> int: ...
+
+class _Spec(Protocol):
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def tick_size(self) -> float: ...
+    @property
+    def sources(self) -> Sequence[str]: ...
+    @property
+    def lateness_ns(self) -> int: ...
+    @property
+    def stamp_arrival(self) -> bool: ...
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def rules(self) -> _Rules: ...
+
+@final
+class Trade:
+    """One accepted print. Times are int nanoseconds since the epoch, UTC."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def ts_event(self) -> int:
+        """Venue time, ns UTC."""
+    @property
+    def ts_recv(self) -> int | None:
+        """Arrival here, ns UTC, or None."""
+    @property
+    def price(self) -> float: ...
+    @property
+    def size(self) -> float: ...
+    @property
+    def side(self) -> int:
+        """Aggressor: 1 buy, -1 sell, 0 not known."""
+
+@final
+class Quote:
+    """The top of the book after an accepted quote. A side or size that is absent is NaN."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def ts_event(self) -> int:
+        """Venue time, ns UTC."""
+    @property
+    def ts_recv(self) -> int | None:
+        """Arrival here, ns UTC, or None."""
+    @property
+    def bid(self) -> float: ...
+    @property
+    def ask(self) -> float: ...
+    @property
+    def bid_size(self) -> float: ...
+    @property
+    def ask_size(self) -> float: ...
+    @property
+    def last(self) -> float:
+        """Last traded price as the quote stream reports it."""
+
+@final
+class Bar:
+    """A bar. It covers ts <= ts_event < ts_end, both int ns UTC, and is labelled by its start."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def timeframe(self) -> str: ...
+    @property
+    def source(self) -> str:
+        """Which price the bar is made of: trade, bid, ask, mid or last."""
+    @property
+    def ts(self) -> int: ...
+    @property
+    def ts_end(self) -> int: ...
+    @property
+    def open(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def close(self) -> float: ...
+    @property
+    def volume(self) -> float:
+        """Sum of sizes; 0 where the source has none."""
+    @property
+    def vwap(self) -> float:
+        """Volume-weighted average price; NaN without volume."""
+    @property
+    def trades(self) -> int:
+        """Number of ticks."""
+    @property
+    def complete(self) -> bool:
+        """Whether the bar is closed and the feed saw all of it."""
+    @property
+    def revision(self) -> int:
+        """How often the bar was replaced after it closed."""
+
+@final
+class Receipt:
+    """What came of one call: received == accepted + rejected."""
+
+    @property
+    def received(self) -> int:
+        """Ticks that came: each element of a trade or depth array, each quote, each malformed record."""
+    @property
+    def accepted(self) -> int:
+        """Ticks that were applied."""
+    @property
+    def rejected(self) -> int:
+        """Ticks that were refused; `Engine.rejections()` says why."""
+    @property
+    def control(self) -> tuple[bytes, ...]:
+        """Records that are no market events, without the terminator, in order."""
+
+@final
+class ArrowStream:
+    """Batches of one schema, for any library that speaks the Arrow PyCapsule interface."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
+class Snapshot:
+    """An instrument as it was at one moment: every timeframe, the newest tick, the top of the book and
+    the counters, all from after the same update. It does not change.
+    """
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def trade(self) -> Trade | None:
+        """The newest accepted trade, or None."""
+    @property
+    def quote(self) -> Quote | None:
+        """The top of the book, or None."""
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Counts of ticks, as of `Engine.stats(symbol)`."""
+    def closing_time(self, source: str = "trade") -> int | None:
+        """The time up to which bars are closed, int ns UTC, or None before the first tick."""
+    def closed_bar(self, timeframe: str, source: str = "trade") -> Bar | None:
+        """The newest closed bar of a timeframe, or None."""
+    def open_bars(self, timeframe: str, source: str = "trade") -> list[Bar]:
+        """The bars of a timeframe that are still open, oldest first."""
+    def bars(
+        self, timeframe: str, last: int | None = None, *, partial: bool = False, source: str = "trade"
+    ) -> pl.DataFrame:
+        """The bars of a timeframe as a polars.DataFrame; see `Engine.bars`."""
+
+@disjoint_base
+class Engine:
+    def __new__(cls, instruments: Sequence[_Spec], timeframes: Sequence[tuple[str, int]]) -> Self: ...
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The instruments' symbols, in the order given."""
+    @property
+    def timeframes(self) -> tuple[str, ...]:
+        """The timeframes, from the smallest to the largest."""
+    def push_trade(
+        self,
+        symbol: str,
+        ts_event: int | None,
+        price: float,
+        size: float,
+        side: int = 0,
+        ts_recv: int | None = None,
+    ) -> bool:
+        """Apply one trade. Returns whether it was accepted; `rejections()` says why not."""
+    def push_quote(
+        self,
+        symbol: str,
+        ts_event: int | None,
+        bid: float,
+        ask: float,
+        bid_size: float = ...,
+        ask_size: float = ...,
+        ts_recv: int | None = None,
+        *,
+        last: float = ...,
+    ) -> bool:
+        """Apply one quote. A side, size or last price that is absent is NaN."""
+    def advance(self, now_ns: int) -> None:
+        """Close every bar that ends at or before `now_ns`; ticks of those are late from then on."""
+    def mark_gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str] | None = None) -> None:
+        """Say that data is missing from `start_ns` (None: the feed was only just joined) to `end_ns`."""
+    def snapshot(self, symbol: str) -> Snapshot:
+        """One consistent cut through an instrument, over all timeframes."""
+    def last(self, symbol: str) -> Trade | None:
+        """The newest accepted trade, or None."""
+    def book(self, symbol: str) -> Quote | None:
+        """The newest accepted quote, the top of the book, or None."""
+    def rejections(self, symbol: str | None = None) -> dict[str, int]:
+        """Rejected ticks by reason, of one instrument or of everything that came."""
+    def stats(self, symbol: str | None = None) -> dict[str, Any]:
+        """Counts of ticks: received == accepted + rejected."""
+    def memory(self) -> dict[str, int]:
+        """Bytes of memory in use: rings (as far as filled), bars, fixed, total."""
+    def _push_trades(
+        self,
+        symbols: Sequence[str],
+        codes: NDArray[np.uint32] | None,
+        ts_event: NDArray[np.int64],
+        price: NDArray[np.float64],
+        size: NDArray[np.float64],
+        side: NDArray[np.int8] | None,
+        ts_recv: NDArray[np.int64] | None,
+    ) -> Receipt: ...
+    def _push_quotes(
+        self,
+        symbols: Sequence[str],
+        codes: NDArray[np.uint32] | None,
+        ts_event: NDArray[np.int64],
+        bid: NDArray[np.float64],
+        ask: NDArray[np.float64],
+        bid_size: NDArray[np.float64] | None,
+        ask_size: NDArray[np.float64] | None,
+        last: NDArray[np.float64] | None,
+        ts_recv: NDArray[np.int64] | None,
+    ) -> Receipt: ...
+    def _push_bars(
+        self,
+        symbol: str,
+        timeframe: str,
+        source: str,
+        ts: NDArray[np.int64],
+        open: NDArray[np.float64],
+        high: NDArray[np.float64],
+        low: NDArray[np.float64],
+        close: NDArray[np.float64],
+        volume: NDArray[np.float64],
+        vwap: NDArray[np.float64],
+        trades: NDArray[np.int64],
+        replace: bool,
+    ) -> dict[str, int]: ...
+    def _bars(
+        self,
+        symbol: str,
+        timeframe: str,
+        last: int | None,
+        since: int | None,
+        partial: bool,
+        source: str,
+    ) -> pl.DataFrame: ...
+    def _trades(self, symbol: str, last: int | None) -> pl.DataFrame: ...
+    def _quotes(self, symbol: str, last: int | None) -> pl.DataFrame: ...
+
+@final
+class Feed:
+    """One stream of hub payloads. It owns what one connection leaves behind between two payloads: a
+    record that was cut, and the state that partial quotes build on. Two feeds never mix.
+    """
+
+    def __new__(cls, engine: Engine, name: str = "main", max_record_bytes: int = ...) -> Self: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def carried_bytes(self) -> int:
+        """Bytes of a cut record that wait for its rest."""
+    def push_bytes(self, data: bytes | bytearray | memoryview | str, ts_recv: int | None = None) -> Receipt:
+        """Decode and apply one payload of the hub (SignalR JSON records, each ended by 0x1E), cut
+        anywhere. `ts_recv` is the arrival time, int ns UTC, given to every tick in it.
+        """
+    def reset(self) -> None:
+        """Forget the cut record and the quotes of the connection so far. Call it on reconnect."""
+
+@disjoint_base
+class Subscription:
+    def __new__(
+        cls,
+        engine: Engine,
+        bars: Sequence[str],
+        trades: bool,
+        quotes: bool,
+        symbols: Sequence[str] | None,
+        capacity: int,
+        source: str,
+    ) -> Self: ...
+    def poll(self) -> list[Bar | Trade | Quote]:
+        """Everything that is waiting; empty when there is nothing. Never blocks."""
+    def get(self, timeout: float | None = None) -> Bar | Trade | Quote:
+        """The next item, waiting at most `timeout` seconds. Ctrl-C interrupts the wait.
+
+        Raises:
+            TimeoutError: nothing came in time.
+            SubscriptionClosed: closed, and everything it held has been delivered.
+        """
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Bar | Trade | Quote: ...
+    def close(self) -> None:
+        """Stop. What it holds can still be read; then iteration ends. Closing twice is harmless."""
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+    def stats(self) -> dict[str, int]:
+        """published == delivered + pending + shed, since the subscription was made."""
+    def _take(self) -> Bar | Trade | Quote | None: ...
+    def _arm(self, callback: Callable[[], object]) -> None: ...
+
+@final
+class WebSocket:
+    """The client's half of one WebSocket connection after the HTTP upgrade, without a socket."""
+
+    def __new__(cls, max_message_bytes: int) -> Self: ...
+    def receive(self, data: bytes) -> Received:
+        """Take in what one read from the network returned, cut anywhere."""
+    def send_text(self, text: str) -> None:
+        """Queue a text message."""
+    def send_binary(self, data: bytes) -> None:
+        """Queue a binary message."""
+    def ping(self, payload: bytes | None = None) -> None:
+        """Queue a ping of at most 125 bytes; its pong comes in `Received.pongs`."""
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Queue a close frame with a reason of at most 123 bytes; nothing can be sent after it."""
+    def output(self) -> bytes:
+        """Take the bytes that must be written to the network now; empty when there are none."""
+    @property
+    def is_open(self) -> bool:
+        """Whether frames can still be sent."""
+
+@final
+class Received:
+    """What one `WebSocket.receive` found."""
+
+    @property
+    def payload(self) -> bytes:
+        """Payloads of all messages completed by this read, in order, joined without borders."""
+    @property
+    def messages(self) -> int:
+        """How many messages those were."""
+    @property
+    def pings(self) -> int:
+        """How many pings came; `WebSocket.output` has the answers."""
+    @property
+    def pongs(self) -> list[bytes]:
+        """Payloads of the pongs that came."""
+    @property
+    def violation(self) -> str | None:
+        """What ended the connection, found after everything else here; None while it lives."""
+    @property
+    def close(self) -> tuple[int, str] | None:
+        """The peer's close frame as (code, reason), code 1005 where it named none; else None."""
