@@ -2,6 +2,7 @@
 
 mod decode_support;
 
+use decode_support::model::Model;
 use decode_support::{
     CONTRACTS, Call, NAN, T, decode_all, decode_record, depth, event, quote, trade,
 };
@@ -250,20 +251,37 @@ fn good_records_survive_between_bad_ones() {
 
 #[test]
 fn nesting_is_limited_to_127_levels() {
-    // Three containers are open around the unknown member of a single element, one around that of
-    // the record itself.
+    // serde_json is asked too: its limit is the one that counts.
+    let decode_record = |record: String| {
+        let calls = decode_record(&record);
+        assert_eq!(calls, Model::default().decode(format!("{record}\x1e").as_bytes()));
+        calls
+    };
+    // Four containers are open around the unknown member of an array's element, three around that
+    // of a single one and around the elements of an array, two around an argument, one around a member of the record itself.
     let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
     let element = |levels| {
         event("GatewayTrade", &format!(r#"{{"price":1,"volume":1,"a":{}}}"#, nested(levels)))
     };
     assert_eq!(decode_record(element(124)), [trade(NO_TIME, 1.0, 1.0, Side::None)]);
     assert_eq!(decode_record(element(125)), [Call::Malformed(None)]);
+    let in_array = |levels| {
+        let data = format!(r#"[{{"price":1,"volume":1,"a":{}}}]"#, nested(levels));
+        event("GatewayTrade", &data)
+    };
+    assert_eq!(decode_record(in_array(123)), [trade(NO_TIME, 1.0, 1.0, Side::None)]);
+    assert_eq!(decode_record(in_array(124)), [Call::Malformed(None)]);
     let control = |levels| format!(r#"{{"type":6,"a":{}}}"#, nested(levels));
     assert_eq!(decode_record(control(126)), [Call::Control(control(126).into())]);
     assert_eq!(decode_record(control(127)), [Call::Malformed(None)]);
-    let array = |levels| event("GatewayDepth", &format!("[{}]", nested(levels)));
-    assert_eq!(decode_record(array(124)), [Call::Malformed(Some(0))]);
+    let good = r#"{"price":1,"volume":1}"#;
+    let array = |levels| event("GatewayTrade", &format!("[{good},{}]", nested(levels)));
+    let expected = [trade(NO_TIME, 1.0, 1.0, Side::None), Call::Malformed(Some(0))];
+    assert_eq!(decode_record(array(124)), expected);
     assert_eq!(decode_record(array(125)), [Call::Malformed(None)]);
+    let further = |levels| event("GatewayTrade", &format!("{good},{}", nested(levels)));
+    assert_eq!(decode_record(further(125)), [trade(NO_TIME, 1.0, 1.0, Side::None)]);
+    assert_eq!(decode_record(further(126)), [Call::Malformed(None)]);
 }
 
 #[test]

@@ -127,11 +127,21 @@ impl Ladder {
     /// first, and moves the limit for late ticks.
     pub(crate) fn close(&mut self, closing_time: i64, out: &mut impl Closed) {
         for index in 0..self.levels.len() {
-            while let Some(bar) = self.levels[index].open.first().copied()
-                && bar.end <= closing_time
-            {
-                self.levels[index].open.remove(0);
-                self.emit(index, bar, out);
+            let open = &mut self.levels[index].open;
+            match open.partition_point(|bar| bar.end <= closing_time) {
+                0 => {}
+                1 => {
+                    let bar = open.remove(0);
+                    self.emit(index, bar, out);
+                }
+                // After a long lateness many close at once; taking them one by one would move the
+                // rest of the list each time.
+                due => {
+                    let bars: Vec<OpenBar> = open.drain(..due).collect();
+                    for bar in bars {
+                        self.emit(index, bar, out);
+                    }
+                }
             }
         }
         self.forbid_before(closing_time);

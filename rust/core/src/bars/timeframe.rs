@@ -112,7 +112,7 @@ impl Timeframe {
             }
             // Months begin on whole days that are no fixed number of days apart.
             (Some((length, anchor)), None) => DAY % length == 0 && anchor % length == 0,
-            (None, None) => larger.count > self.count && larger.count % self.count == 0,
+            (None, None) => larger.count > self.count && larger.count.is_multiple_of(self.count),
             (None, Some(_)) => false,
         }
     }

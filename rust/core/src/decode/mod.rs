@@ -66,6 +66,9 @@ pub trait Sink {
 }
 
 /// The state of one feed: carried-over bytes and partial quotes.
+///
+/// Its memory is bounded by the record limit: what is carried never exceeds it, and the elements of
+/// the longest event so far, which are kept for reuse, take a small multiple of that event's text.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     max_record_bytes: usize,

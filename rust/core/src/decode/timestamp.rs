@@ -215,6 +215,7 @@ mod tests {
             "2024-07-21 13:45:00Z",
             "2024-02-30T13:45:00Z",
             "2024-07-21T13:45:00Z",
+            "1970-01-01T00:00:00Z",
         ];
         for text in texts {
             assert_eq!(memo.read(text.as_bytes()).0, parse(text.as_bytes()), "{text}");

@@ -189,7 +189,7 @@ pub(crate) fn event(target: &str, data: &str) -> String {
 /// Length limit under which [`varied_records`] holds records that are too long.
 pub(crate) const SMALL_LIMIT: usize = 320;
 
-/// Sixty records of every shape, good and bad, two of them beyond [`SMALL_LIMIT`].
+/// Sixty records of every shape, good and bad, some of them beyond [`SMALL_LIMIT`].
 pub(crate) fn varied_records() -> Vec<Vec<u8>> {
     let trade = r#"{"symbolId":"F.US.EP","price":2100.25,"timestamp":"2024-07-21T13:45:00.123Z","type":0,"volume":2}"#;
     let sell =
