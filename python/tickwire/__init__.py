@@ -9,10 +9,14 @@ Polars frames out. The hot path is Rust.
 
 from __future__ import annotations
 
+import importlib
 import warnings
+from typing import TYPE_CHECKING, Any
 
 from . import _core
 from ._core import Bar, Feed, Quote, Receipt, Snapshot, Trade
+from .auth import Token
+from .client import Client, connect
 from .config import Instrument, Rules
 from .engine import Engine
 from .errors import (
@@ -27,12 +31,17 @@ from .errors import (
     UnknownInstrument,
     UpgradeRefused,
 )
+from .link_limits import LinkLimits
 from .subscription import Subscription
+
+if TYPE_CHECKING:
+    from . import sim
 
 __version__ = _core.__version__
 
 __all__ = [
     "Bar",
+    "Client",
     "ConfigError",
     "ConnectTimeout",
     "ConnectionFailed",
@@ -41,6 +50,7 @@ __all__ = [
     "Feed",
     "HandshakeRefused",
     "Instrument",
+    "LinkLimits",
     "Quote",
     "Receipt",
     "Rules",
@@ -49,10 +59,13 @@ __all__ = [
     "Subscription",
     "SubscriptionClosed",
     "TickwireError",
+    "Token",
     "Trade",
     "UnknownInstrument",
     "UpgradeRefused",
     "__version__",
+    "connect",
+    "sim",
 ]
 
 if _core.debug_build:
@@ -62,3 +75,10 @@ if _core.debug_build:
         RuntimeWarning,
         stacklevel=2,
     )
+
+
+def __getattr__(name: str) -> Any:
+    # The simulator brings a server along; most programs never need it.
+    if name == "sim":
+        return importlib.import_module(".sim", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,89 @@
+"""An engine's subscription, read through a client.
+
+It behaves as the engine's own, with one addition: when a client has failed for good, reading past
+what had been delivered raises the reason instead of ending as if all were well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+from .errors import ConnectionFailed, SubscriptionClosed
+from .subscription import Item, Subscription
+
+__all__ = ["LiveSubscription"]
+
+
+class LiveSubscription:
+    """Items of one subscription; closed with its client."""
+
+    def __init__(self, inner: Subscription, failure: Callable[[], BaseException | None]) -> None:
+        self._inner = inner
+        self._failure = failure
+        self._items: Iterator[Item] = iter(inner)
+        self._async_items: AsyncIterator[Item] | None = None
+
+    def poll(self) -> list[Item]:
+        """Everything that is waiting; never blocks. Raises once the client has failed and nothing is left."""
+        items = self._inner.poll()
+        if not items and self._inner.closed:
+            self._raise_failure()
+        return items
+
+    def get(self, timeout: float | None = None) -> Item:
+        """The next item; `TimeoutError` after `timeout` seconds, `SubscriptionClosed` at the end."""
+        try:
+            return self._inner.get(timeout)
+        except SubscriptionClosed:
+            self._raise_failure()
+            raise
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Item:
+        try:
+            return next(self._items)
+        except StopIteration:
+            self._raise_failure()
+            raise
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Item:
+        if self._async_items is None:
+            self._async_items = aiter(self._inner)
+        try:
+            return await anext(self._async_items)
+        except StopAsyncIteration:
+            self._raise_failure()
+            raise
+
+    def close(self) -> None:
+        """Stop. What it holds can still be read; then iteration ends."""
+        self._inner.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it, or its client, was closed."""
+        return self._inner.closed
+
+    def stats(self) -> dict[str, int]:
+        """What became of everything published: published == delivered + pending + shed."""
+        return self._inner.stats()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _raise_failure(self) -> None:
+        error = self._failure()
+        if error is not None:
+            raise ConnectionFailed(f"the client has ended: {error}") from error

@@ -1,0 +1,379 @@
+"""The socket of one connection attempt.
+
+`SocketClient` owns a TCP or TLS socket for the length of one WebSocket connection: it opens it
+within a deadline, has the HTTP upgrade checked, reads once per wake-up with a large buffer, answers
+pings and closes, and ends in good order. It is signalrcore's client as far as signalrcore's
+transport can see, and uses none of its code.
+
+It runs entirely on the thread that calls `connect` and `poll`; it starts no thread that outlives a
+name resolution and holds no lock while waiting, so it cannot join itself. Only `send` may be called
+from other threads. Frames are parsed in `_core.WebSocket`. Proxies are not supported. What the bytes
+mean, when to ping and when to give up are the transport's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import ssl
+import threading
+import time
+from typing import Any, Literal
+
+from signalrcore.transport.base_client import BaseClient
+
+from ._core import WebSocket, __version__
+from .address import HubAddress, is_literal
+from .auth import Token
+from .clock import Clock
+from .errors import ConnectionFailed
+from .link_limits import LinkLimits
+from .upgrade import Upgrade
+from .wakeup import READ, WRITE, Waiter
+
+__all__ = ["SocketClient"]
+
+# One read of this size per wake-up. Reading on until the socket is empty would hold the interpreter
+# for as long as a busy hub sends, and starve the strategy's threads.
+_READ_BYTES = 262_144
+
+# A hub that makes the client write this much without reading any of it is not going to.
+_MAX_UNSENT_BYTES = 1 << 20
+
+_MAX_QUOTE = 200
+
+_TEXT = 0x1
+
+
+class SocketClient(BaseClient):  # type: ignore[misc]
+    """One WebSocket connection, from name resolution to the last FIN."""
+
+    def __init__(
+        self,
+        address: HubAddress,
+        *,
+        token: Token | None,
+        tls: ssl.SSLContext | None,
+        limits: LinkLimits,
+        clock: Clock,
+        waiter: Waiter,
+    ) -> None:
+        self._address = address
+        self._token = token
+        self._tls = tls
+        self._limits = limits
+        self._clock = clock
+        self._waiter = waiter
+        self._sock: socket.socket | None = None
+        self._socket: WebSocket | None = None
+        self._glued = b""
+        self._out = bytearray()
+        self._buffer = memoryview(bytearray(_READ_BYTES))
+        self._lock = threading.Lock()
+        self._failure: ConnectionFailed | None = None
+        """Why the connection has ended; all that came before the end has been handed out."""
+        self._deaf: ConnectionFailed | None = None
+        """Why nothing can be written any more; what the hub has sent can still be read."""
+        self.last_read_s = 0.0
+        """`time.monotonic()` of the last byte received."""
+        self.last_read_ns = 0
+        """Time of day of the last byte received, as the clock tells it."""
+        self.reads = 0
+        self.bytes_read = 0
+        self.messages = 0
+        self.pings = 0
+        self.pongs = 0
+
+    # Opening
+
+    def connect(self) -> None:
+        """Connect and upgrade within `LinkLimits.connect_s`; an open socket is never left behind."""
+        deadline_s = time.monotonic() + self._limits.connect_s
+        try:
+            self._sock = self._open(deadline_s)
+            if self._address.secure:
+                self._start_tls(self._sock, deadline_s)
+            self._upgrade(deadline_s)
+        except BaseException:
+            self.dispose()
+            raise
+        # The answer to the upgrade has been in it, and a hub may quote the token there.
+        self._buffer = memoryview(bytearray(_READ_BYTES))
+        self._socket = WebSocket(self._limits.max_message_bytes)
+        self._stamp_read()
+
+    def _open(self, deadline_s: float) -> socket.socket:
+        host, port = self._address.host, self._address.port
+        try:
+            if is_literal(host):
+                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+            else:
+                found = self._waiter.aside(
+                    lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
+                    deadline_s,
+                    self._too_late("resolving the host's name"),
+                )
+        except socket.gaierror as error:
+            raise ConnectionFailed(f"cannot resolve {host}: {error.strerror}") from error
+        except UnicodeError as error:
+            raise ConnectionFailed(f"cannot resolve {host}: not a host name") from error
+        failure: ConnectionFailed | None = None
+        for left, (family, kind, proto, _, target) in zip(range(len(found), 0, -1), found, strict=True):
+            # An address that does not answer may not use up the time of the ones after it.
+            share_s = (deadline_s - time.monotonic()) / left
+            sock = socket.socket(family, kind, proto)
+            try:
+                self._reach(sock, target, time.monotonic() + share_s)
+            except ConnectionFailed as error:
+                failure = error
+                self._drop(sock)
+            except BaseException:
+                self._drop(sock)
+                raise
+            else:
+                return sock
+        raise failure or ConnectionFailed(f"{host} has no address")
+
+    def _reach(self, sock: socket.socket, target: Any, deadline_s: float) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        code = sock.connect_ex(target)
+        if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+            self._waiter.wait_until(sock, WRITE, deadline_s, self._too_late("waiting for the TCP connection"))
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code != 0:
+            raise ConnectionFailed(f"cannot connect to {self._address.netloc}: {os.strerror(code)}")
+
+    def _start_tls(self, sock: socket.socket, deadline_s: float) -> None:
+        context = self._tls if self._tls is not None else ssl.create_default_context()
+        self._waiter.forget()
+        secure = context.wrap_socket(sock, server_hostname=self._address.host, do_handshake_on_connect=False)
+        self._sock = secure
+        what = self._too_late("waiting for the TLS handshake")
+        while True:
+            try:
+                secure.do_handshake()
+            except ssl.SSLWantReadError:
+                wanted = READ
+            except ssl.SSLWantWriteError:
+                wanted = WRITE
+            except ssl.SSLCertVerificationError as error:
+                raise ConnectionFailed(
+                    f"the certificate of {self._address.netloc} is not trusted: {error.verify_message}"
+                ) from error
+            except OSError as error:
+                raise ConnectionFailed(
+                    f"TLS with {self._address.netloc} failed: {error.strerror or error}"
+                ) from error
+            else:
+                return
+            self._waiter.wait_until(secure, wanted, deadline_s, what)
+
+    def _upgrade(self, deadline_s: float) -> None:
+        upgrade = Upgrade(self._address, f"tickwire/{__version__}")
+        what = self._too_late("waiting for the answer to the HTTP upgrade")
+        # The request holds the token. It goes through the buffer of outgoing bytes, which no
+        # traceback shows and which is emptied whatever happens, and through no variable here.
+        self._out += upgrade.request(self._token)
+        complete = False
+        while not complete:
+            self._flush()
+            if self._deaf is not None:
+                raise self._deaf
+            self._waiter.wait_until(self._live(), READ | WRITE if self._out else READ, deadline_s, what)
+            data = self._read()
+            complete = data is not None and upgrade.feed(data)
+            # The answer may quote the token: it is gone before anything is raised.
+            del data
+        if upgrade.failure is not None:
+            raise upgrade.failure
+        self._glued = upgrade.rest or b""
+
+    def _too_late(self, phase: str) -> str:
+        return f"no connection to {self._address.netloc} within {self._limits.connect_s} s: gave up {phase}"
+
+    # Reading
+
+    def poll(self, timeout_s: float) -> bytes:
+        """Wait at most `timeout_s` for one read; the payloads of the messages it completed, joined.
+
+        Raises `ConnectionFailed` once the connection has ended, after all that came before the end
+        has been returned.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._glued:
+            data, self._glued = self._glued, b""
+        else:
+            sock = self._live()
+            if self._out:
+                self._flush()
+            if not (self._address.secure and self._tls_pending()):
+                events = READ | WRITE if self._out else READ
+                ready = self._waiter.wait(sock, events, timeout_s if self._deaf is None else 0.0)
+                if self._out:
+                    self._flush()
+                if not ready & READ:
+                    self._failure = self._deaf
+                    return b""
+            read = self._read()
+            if read is None:
+                return b""
+            if not read:
+                self._failure = self._deaf or ConnectionFailed(
+                    f"{self._address.netloc} ended the connection without a close frame"
+                )
+                return b""
+            data = read
+        self._stamp_read()
+        self.reads += 1
+        self.bytes_read += len(data)
+        return self._receive(data)
+
+    def _receive(self, data: bytes) -> bytes:
+        if self._socket is None:
+            raise ConnectionFailed(f"not connected to {self._address.netloc}")
+        received = self._socket.receive(data)
+        self.messages += received.messages
+        self.pings += received.pings
+        if received.pongs:
+            self.pongs += len(received.pongs)
+        if received.violation is not None:
+            self._failure = ConnectionFailed(received.violation)
+        elif received.close is not None:
+            code, reason = received.close
+            said = f": {self.quote(reason)}" if reason else ""
+            self._failure = ConnectionFailed(
+                f"{self._address.netloc} closed the WebSocket with code {code}{said}"
+            )
+        if received.pings or self._failure is not None:
+            with self._lock:
+                self._out += self._socket.output()
+            self._flush()
+        return received.payload
+
+    def _stamp_read(self) -> None:
+        self.last_read_ns = self._clock.now_ns()
+        self.last_read_s = time.monotonic()
+
+    def _read(self) -> bytes | None:
+        """What one read returned: empty at the end of the stream, None if nothing was there after all."""
+        try:
+            count = self._live().recv_into(self._buffer)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        except OSError as error:
+            raise ConnectionFailed(
+                f"the connection to {self._address.netloc} broke: {error.strerror or error}"
+            ) from error
+        # `recv` would allocate all of the large buffer anew for each small message, which costs five
+        # times what the system call does.
+        return bytes(self._buffer[:count])
+
+    def _tls_pending(self) -> bool:
+        # Bytes already decrypted do not make the socket readable again.
+        return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
+
+    # Writing
+
+    def send(self, message: str | bytes, opcode: int = _TEXT, **_: object) -> None:
+        """Queue one message and see that it goes out. From any thread; never blocks."""
+        with self._lock:
+            if self._socket is None:
+                raise ConnectionFailed(f"not connected to {self._address.netloc}; nothing was sent")
+            if opcode == _TEXT:
+                self._socket.send_text(message if isinstance(message, str) else message.decode())
+            else:
+                self._socket.send_binary(message if isinstance(message, bytes) else message.encode())
+            self._out += self._socket.output()
+        self._waiter.wake()
+
+    def ping(self) -> None:
+        """Queue a WebSocket ping; its pong counts as any other byte received."""
+        with self._lock:
+            if self._socket is not None and self._socket.is_open:
+                self._socket.ping()
+                self._out += self._socket.output()
+
+    def _flush(self) -> None:
+        """Write what the socket takes. A failure is kept in `_deaf`, until what there is to read has been read."""
+        sock = self._live()
+        with self._lock:
+            try:
+                while self._out:
+                    del self._out[: sock.send(self._out)]
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                if len(self._out) > _MAX_UNSENT_BYTES:
+                    self._deaf = ConnectionFailed(f"{self._address.netloc} reads nothing of what it is sent")
+                    self._out.clear()
+            except OSError as error:
+                self._deaf = ConnectionFailed(
+                    f"the connection to {self._address.netloc} broke: {error.strerror or error}"
+                )
+                self._out.clear()
+
+    # Leaving
+
+    def close(self) -> None:
+        """End the connection in good order, within `LinkLimits.close_s`. For the reading thread."""
+        deadline_s = time.monotonic() + self._limits.close_s
+        # A link that breaks while it is being closed is closed.
+        with contextlib.suppress(OSError):
+            over = self._failure or self._deaf
+            if self._sock is not None and self._socket is not None and over is None:
+                self._say_goodbye(self._sock, self._socket, deadline_s)
+        self.dispose()
+
+    def _say_goodbye(self, sock: socket.socket, frames: WebSocket, deadline_s: float) -> None:
+        with self._lock:
+            frames.close(1000)
+            self._out += frames.output()
+            sock.settimeout(self._limits.close_s)
+            sock.sendall(self._out)
+            self._out.clear()
+        # Closing with unread bytes would send a reset, which may overtake the close frame. So say
+        # that nothing more will come, and read what the hub still sends until it ends too.
+        sock.shutdown(socket.SHUT_WR)
+        while (remaining_s := deadline_s - time.monotonic()) > 0:
+            sock.settimeout(remaining_s)
+            if not sock.recv(_READ_BYTES):
+                return
+
+    def dispose(self) -> None:
+        """Drop the connection at once. For the reading thread."""
+        if self._sock is not None:
+            self._drop(self._sock)
+            self._sock = None
+        self._socket = None
+        # Both may hold the token: the request not sent in full, an answer that quotes it.
+        self._out.clear()
+        self._buffer = memoryview(b"")
+        self._glued = b""
+
+    def _drop(self, sock: socket.socket) -> None:
+        self._waiter.forget()
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        sock.close()
+
+    def is_connection_closed(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self._socket is None or self._failure is not None
+
+    def is_trace_enabled(self) -> Literal[False]:
+        """Never: a trace would show the upgrade request."""
+        return False
+
+    def quote(self, text: str) -> str:
+        """What the hub said, fit for a message: the token masked, control characters shown, not too long."""
+        if self._token is not None:
+            text = self._token.redact(text)
+        return repr(text if len(text) <= _MAX_QUOTE else text[:_MAX_QUOTE] + "…")
+
+    def _live(self) -> socket.socket:
+        if self._sock is None:
+            raise ConnectionFailed(f"not connected to {self._address.netloc}")
+        return self._sock
