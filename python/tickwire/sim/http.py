@@ -1,0 +1,238 @@
+"""The HTTP side of the hub: negotiate, and the upgrade to a WebSocket.
+
+h11 reads requests with bodies and keep-alive, which the parser of `websockets` refuses; an upgrade
+that passes all checks is handed on to `websockets` and `Connection`. The order of the checks is that
+of an ASP.NET hub: path, token, connection id, WebSocket headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qs
+
+import h11
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from . import faults
+from .accounting import HttpRequest
+from .connection import end_link
+
+if TYPE_CHECKING:
+    from .core import Core
+
+__all__ = ["HttpPeer"]
+
+_TRANSPORTS = [{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}]
+_LONGEST_NEGOTIATE_VERSION = 1
+
+
+class HttpPeer(asyncio.Protocol):
+    """A TCP connection until it is upgraded or ends."""
+
+    def __init__(self, core: Core) -> None:
+        self.closed = asyncio.Event()
+        self._core = core
+        self._http = h11.Connection(h11.SERVER)
+        self._transport: asyncio.Transport | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._request: h11.Request | None = None
+        self._answering = True
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A TCP server's transports read and write; the signature is that of all protocols.
+        self._transport = cast("asyncio.Transport", transport)
+        self._core.peers.add(self)
+        self._wait_for_request()
+
+    def data_received(self, data: bytes) -> None:
+        self._http.receive_data(data)
+        while self._answering and self._transport is not None and not self._transport.is_closing():
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                self._answer(error.error_status_hint, b"", (("connection", "close"),))
+                self._end()
+                return
+            if isinstance(event, h11.Request):
+                self._request = event
+            elif isinstance(event, h11.EndOfMessage) and self._request is not None:
+                self._on_request(self._request, self._transport)
+            elif not isinstance(event, h11.Data):
+                return  # needs more bytes, or has been paused by an upgrade
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
+        self._leave()
+
+    def abort(self) -> None:
+        """End the TCP connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _leave(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._core.peers.discard(self)
+        self.closed.set()
+
+    def _end(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _wait_for_request(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = self._core.loop.call_later(self._core.settings.handshake_s, self._end)
+
+    # Requests
+
+    def _on_request(self, request: h11.Request, transport: asyncio.Transport) -> None:
+        path, _, query = request.target.decode("latin-1").partition("?")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
+        settings = self._core.settings
+        hubs = {settings.path: "market", settings.user_path: "user"}
+        log = _Log(self._core, request.method.decode("latin-1"), path, query, headers)
+        if headers.get("upgrade", "").lower() == "websocket":
+            self._on_upgrade(request, log, hubs.get(path), transport)
+        elif path.endswith("/negotiate") and path.removesuffix("/negotiate") in hubs:
+            self._on_negotiate(log, hubs[path.removesuffix("/negotiate")], transport)
+        elif path in hubs:
+            self._refuse(log, 400, "expected a WebSocket upgrade: there is no other transport")
+        else:
+            self._refuse(log, 404, "no such path")
+        if self._answering and self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+            self._wait_for_request()
+        elif self._answering and self._http.our_state in (h11.MUST_CLOSE, h11.CLOSED):
+            self._end()
+
+    def _on_negotiate(self, log: _Log, hub: str, transport: asyncio.Transport) -> None:
+        if log.method != "POST":
+            self._refuse(log, 405, "negotiate expects POST", (("allow", "POST"),))
+            return
+        if self._befallen(log, "negotiate", transport):
+            return
+        if (refusal := self._token_refusal(log)) is not None:
+            self._refuse(log, 401, refusal, (("www-authenticate", "Bearer"),))
+            return
+        asked = log.parameter("negotiateVersion") or "0"
+        if not asked.isdecimal():
+            self._refuse(log, 400, f"negotiateVersion={asked!r}: expected a number")
+            return
+        version = min(int(asked), _LONGEST_NEGOTIATE_VERSION)
+        connection_id, connection_token = self._core.negotiate(hub, version)
+        body: dict[str, Any] = {"negotiateVersion": version, "connectionId": connection_id}
+        if version >= 1:
+            body["connectionToken"] = connection_token
+        body["availableTransports"] = _TRANSPORTS
+        log.done(200)
+        content = (("content-type", "application/json"),)
+        self._answer(200, json.dumps(body).encode(), content)
+
+    def _on_upgrade(
+        self, request: h11.Request, log: _Log, hub: str | None, transport: asyncio.Transport
+    ) -> None:
+        if self._befallen(log, "upgrade", transport):
+            return
+        if hub is None:
+            self._refuse(log, 404, "no such path")
+            return
+        if (refusal := self._token_refusal(log)) is not None:
+            self._refuse(log, 401, refusal, (("www-authenticate", "Bearer"),))
+            return
+        token = log.parameter("id")
+        if token is not None and (problem := self._core.id_problem(token, hub)) is not None:
+            self._refuse(log, *problem)
+            return
+        ws = ServerProtocol(extensions=None, max_size=self._core.settings.max_message_bytes)
+        again = Request(
+            request.target.decode("latin-1"),
+            Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers]),
+            log.method,
+            f"HTTP/{request.http_version.decode()}",
+        )
+        # The parser of `websockets` stands in front of a request, so it is given this one to read.
+        ws.receive_data(again.serialize())
+        events = ws.events_received()
+        if not events or not isinstance(events[0], Request):
+            self._refuse(log, 400, "an upgrade request has no body")
+            return
+        response = ws.accept(events[0])
+        if response.status_code != 101:
+            keep = tuple((k, v) for k, v in response.headers.raw_items() if k.lower() in ("upgrade", "allow"))
+            self._refuse(log, response.status_code, bytes(response.body).decode().strip(), keep)
+            return
+        log.done(101)
+        ws.send_response(response)
+        self._answering = False
+        connection = self._core.open(ws, hub, token)
+        self._leave()
+        connection.adopt(transport, self._http.trailing_data[0])
+
+    def _befallen(self, log: _Log, stage: faults.Stage, transport: asyncio.Transport) -> bool:
+        """Whether a fault takes the place of the answer."""
+        fault = self._core.gate.take(stage)
+        match fault:
+            case None:
+                return False
+            case faults.Refuse(status=status, headers=headers, body=body):
+                log.done(status, "fault: refused")
+                self._answer(status, body, headers)
+            case faults.NoAnswer():
+                self._answering = False
+                if self._idle is not None:
+                    self._idle.cancel()
+                log.done(None, "fault: not answered")
+            case faults.Drop(how=how):
+                log.done(None, f"fault: dropped by {how.upper()}")
+                end_link(transport, how)
+        return True
+
+    def _token_refusal(self, log: _Log) -> str | None:
+        if not self._core.settings.auth:
+            return None
+        scheme, _, token = log.headers.get("authorization", "").partition(" ")
+        found = token.strip() if scheme.lower() == "bearer" else None
+        if found is None and self._core.settings.accept_query_token:
+            found = log.parameter("access_token")
+        return self._core.tokens.refusal(found)
+
+    # Answers
+
+    def _refuse(self, log: _Log, status: int, why: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        log.done(status, why)
+        self._answer(status, why.encode(), (("content-type", "text/plain; charset=utf-8"), *headers))
+
+    def _answer(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...]) -> None:
+        if self._transport is None or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            return
+        response = h11.Response(status_code=status, headers=[*headers, ("content-length", str(len(body)))])
+        for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+            self._transport.write(self._http.send(event) or b"")
+
+
+class _Log:
+    """A request on its way to the hub's log, which it enters with its answer."""
+
+    def __init__(self, core: Core, method: str, path: str, query: str, headers: dict[str, str]) -> None:
+        self.method = method
+        self.headers = headers
+        self._core = core
+        self._path = path
+        self._query = query
+        self._parameters = parse_qs(query, keep_blank_values=True)
+
+    def parameter(self, name: str) -> str | None:
+        """The first value of a query parameter."""
+        return self._parameters.get(name, [None])[0]
+
+    def done(self, status: int | None, note: str = "") -> None:
+        """Enter it with the status of its answer."""
+        request = HttpRequest(self.method, self._path, self._query, self.headers, status, note)
+        self._core.requests.append(request)
+        self._core.changed()
