@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from urllib.parse import urlsplit
 
@@ -109,6 +110,21 @@ def test_the_query_token_needs_to_be_allowed():
         assert refused(hub, token=None, query="?access_token=nope") == 401
         # A header that is there is the one that counts.
         assert refused(hub, token="nope", query=f"?access_token={hub.token()}") == 401
+
+
+def test_no_log_holds_a_token(caplog: pytest.LogCaptureFixture):
+    # The hub runs inside the programs whose logs are searched for tokens; its own must stay clean.
+    with caplog.at_level(logging.DEBUG), sim.Hub() as hub:
+        token = hub.token()
+        place = urlsplit(hub.url)
+        with socket.create_connection((place.hostname, place.port), PATIENCE_S) as sock:
+            sock.sendall(
+                f"GET {place.path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+            )
+            assert sock.recv(4_096).startswith(b"HTTP/1.1 101 ")
+    assert token not in caplog.text
 
 
 def test_auth_can_be_off():

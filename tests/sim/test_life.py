@@ -39,8 +39,23 @@ def test_leaving_closes_clients_and_keeps_the_numbers():
             socket.create_connection(("127.0.0.1", port), 1)
 
 
+def test_leaving_in_full_flow_loses_nothing_that_was_counted():
+    hub = sim.Hub(sim.Market(2, rate=None), records_per_message=10)
+    hub.__enter__()
+    with Peer(hub) as peer:
+        peer.subscribe(hub.symbols, ["trade", "quote"])
+        hub.wait_until(lambda h: h.sent.ticks > 20_000)
+        hub.__exit__(None, None, None)
+        got = sum(
+            len(data) if isinstance(data := message["arguments"][1], list) else 1
+            for message in peer.messages()
+            if message["type"] == 1
+        )
+    assert got == hub.sent.ticks > 20_000
+
+
 def test_leaving_does_not_wait_for_clients_that_do_not_answer():
-    with sim.Hub(sim.Market(1, rate=None, mix={"quote": 1}), close_s=60.0) as hub:
+    with sim.Hub(sim.Market(1, rate=None, mix={"quote": 1}), close_s=0.2) as hub:
         deaf = Peer(hub, max_queue=1, close_timeout=0.1)
         deaf.__enter__()
         idle = socket.create_connection(("127.0.0.1", hub.port))

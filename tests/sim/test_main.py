@@ -124,6 +124,32 @@ def test_a_recording(tmp_path: Path):
         assert line(process)["trades"] == 100
 
 
+def test_a_manual_start_by_a_line_on_stdin():
+    with running("--rate", "max", "--count", "40", "--start", "manual", "--mix", "quote=1") as (
+        process,
+        ready,
+    ):
+        headers = {"Authorization": f"Bearer {ready['token']}"}
+        with connect(ready["url"].replace("http", "ws"), additional_headers=headers, proxy=None) as ws:
+            call = {
+                "type": 1,
+                "invocationId": "1",
+                "target": "SubscribeContractQuotes",
+                "arguments": [ready["symbols"][0]],
+            }
+            ws.send('{"protocol":"json","version":1}\x1e' + json.dumps(call) + "\x1e")
+            while '"invocationId":"1"' not in str(ws.recv(PATIENCE_S)):
+                pass
+            process.stdin.write("sta")
+            process.stdin.flush()
+            with pytest.raises(TimeoutError):
+                ws.recv(0.1)
+            process.stdin.write("rt\n")
+            process.stdin.flush()
+            assert "GatewayQuote" in str(ws.recv(PATIENCE_S))
+            assert line(process)["event"] == "finished"
+
+
 def test_dev_null_is_no_reason_to_stop():
     with subprocess.Popen(
         [*COMMAND, "--no-auth"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hubs import PATIENCE_S
 from sim.peer import Peer, elements
 from tickwire import ConfigError, DataError, sim
 
@@ -131,6 +133,33 @@ def test_times_before_1970_and_far_ahead():
     odd = FRAME.head(2).with_columns(ts_ns=pl.Series([-1, 9_000_000_000_000_000_001]), kind=pl.lit("trade"))
     made = [data[0]["timestamp"] for _, _, data in events(sim.Replay(odd))]
     assert made == ["1969-12-31T23:59:59.999999999Z", "2255-03-14T16:00:00.000000001Z"]
+
+
+@pytest.mark.parametrize("protocol", ["json", "messagepack"])
+def test_numbers_that_json_does_not_have_go_out_as_null(protocol: str):
+    odd = [math.nan, math.inf, -math.inf, None]
+    frame = pl.DataFrame(
+        {
+            "ts_ns": range(9),
+            "symbol": ["X"] * 9,
+            "kind": ["trade"] * 4 + ["quote"] * 4 + ["trade"],
+            "price": [*odd, None, None, None, None, 5.25],
+            "size": [*reversed(odd), None, None, None, None, math.inf],
+            "bid": [None, None, None, None, *odd, None],
+            "ask": [None, None, None, None, 7.0, 7.0, 7.0, 7.0, None],
+        }
+    )
+    source = sim.Replay(pl.concat([frame, frame]))
+    with sim.Hub(source) as hub, Peer(hub, protocol=protocol) as peer:
+        peer.subscribe(source.symbols)
+        made = peer.events(18)
+        hub.wait_finished(PATIENCE_S)
+    prices = [(e["price"], e["volume"]) for _, e in elements(made, "trade")]
+    assert prices == ([(None, None)] * 4 + [(5.25, None)]) * 2
+    quotes = [data for kind, _, data in made if kind == "quote"]
+    assert (quotes[0]["bestBid"], quotes[0]["bestAsk"]) == (None, 7)
+    assert all("bestBid" not in quote for quote in quotes[1:])
+    assert [quote.get("lastPrice") for quote in quotes] == [None] * 4 + [5.25] + [None] * 3
 
 
 def test_speed_follows_the_recorded_times_without_going_back():

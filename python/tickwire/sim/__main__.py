@@ -4,7 +4,7 @@ With `--json` it writes JSON lines to stdout: `{"event": "ready", "url", "token"
 connect, `{"event": "finished", …totals}` when the stream has come to its end, and
 `{"event": "stopped", …totals}` as its last line. It stops on SIGTERM or SIGINT, or when its standard
 input, if that is a pipe or a terminal, comes to its end: so it does not outlive the process that
-started it. Log messages and errors go to stderr.
+started it. A line `start` on standard input starts the stream of `--start manual`. Errors go to stderr.
 """
 
 from __future__ import annotations
@@ -70,9 +70,12 @@ async def _serve(hub: Hub, options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    _stop_with_stdin(loop, stop)
+        if sys.platform == "win32":  # whose loops take no signal handlers
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+        else:
+            loop.add_signal_handler(number, stop.set)
     async with hub:
+        _heed_stdin(loop, hub, stop)
         token = hub.token(ttl_s=options.token_ttl)
         _say(
             options,
@@ -118,8 +121,8 @@ def _say(options: argparse.Namespace, event: str, **fields: Any) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _stop_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Stop when standard input ends, unless it is a file or a device such as /dev/null."""
+def _heed_stdin(loop: asyncio.AbstractEventLoop, hub: Hub, stop: asyncio.Event) -> None:
+    """Take commands from standard input and stop with it, unless it is a file or such as /dev/null."""
     try:
         mode = os.fstat(0).st_mode
     except OSError:  # closed, as under some service managers: only signals stop the hub then
@@ -129,9 +132,13 @@ def _stop_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> No
 
     def watch() -> None:
         # The bare descriptor: a reader blocked in sys.stdin would hold its lock at the exit.
-        while os.read(0, 4_096):
-            pass
+        held = b""
         try:
+            while data := os.read(0, 4_096):
+                *commands, held = (held + data).split(b"\n")
+                for command in commands:
+                    if command.strip() == b"start":
+                        loop.call_soon_threadsafe(hub.start)
             loop.call_soon_threadsafe(stop.set)
         except RuntimeError:  # the loop was stopped by a signal in the meantime
             return

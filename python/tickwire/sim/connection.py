@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from .core import Core
 
 __all__ = ["Connection", "TickMessage"]
+
+
+_LINGER_ZERO = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class TickMessage(NamedTuple):
@@ -414,5 +418,5 @@ def end_link(transport: asyncio.Transport, how: Literal["fin", "rst"]) -> None:
     sock: socket.socket | None = transport.get_extra_info("socket")
     if sock is not None:
         # Lingering for zero seconds makes closing send RST instead of FIN.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     transport.abort()

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Core"]
 
 _KEPT_CONNECTIONS = 1_000
-_GOODBYE_S = 0.5
-"""How long a stopping hub lets clients echo its close before it cuts them off."""
 
 
 class Core:
@@ -99,7 +97,7 @@ class Core:
         return self._task.exception()
 
     async def stop(self) -> None:
-        """Close everything: clients get a WebSocket close, and a moment to answer it."""
+        """Close everything: clients get all that was sent and a close, and `close_s` to take them."""
         if self._server is None:
             return
         self._server.close()
@@ -111,7 +109,7 @@ class Core:
         for connection in self.live:
             connection.silenced = False
             connection.close("hub stopped", 1001)
-        await self._gone([connection.closed for connection in self.live], _GOODBYE_S)
+        await self._gone([connection.closed for connection in self.live], self.settings.close_s)
         for connection in self.live:
             connection.abort()
         await self._gone([*(c.closed for c in self.live), *(peer.closed for peer in self.peers)], None)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
 
@@ -27,7 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["HttpPeer"]
 
 _TRANSPORTS = [{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}]
-_LONGEST_NEGOTIATE_VERSION = 1
+_HIGHEST_NEGOTIATE_VERSION = 1
+_QUIET_LOG = logging.getLogger("tickwire.sim.websockets")
+_QUIET_LOG.setLevel(logging.WARNING)
+"""For `websockets`, which at DEBUG would write every header into the program's log, the token's too."""
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class HttpPeer(asyncio.Protocol):
@@ -124,7 +131,7 @@ class HttpPeer(asyncio.Protocol):
         if not asked.isdecimal():
             self._refuse(log, 400, f"negotiateVersion={asked!r}: expected a number")
             return
-        version = min(int(asked), _LONGEST_NEGOTIATE_VERSION)
+        version = min(int(asked), _HIGHEST_NEGOTIATE_VERSION)
         connection_id, connection_token = self._core.negotiate(hub, version)
         body: dict[str, Any] = {"negotiateVersion": version, "connectionId": connection_id}
         if version >= 1:
@@ -149,7 +156,9 @@ class HttpPeer(asyncio.Protocol):
         if token is not None and (problem := self._core.id_problem(token, hub)) is not None:
             self._refuse(log, *problem)
             return
-        ws = ServerProtocol(extensions=None, max_size=self._core.settings.max_message_bytes)
+        ws = ServerProtocol(
+            extensions=None, max_size=self._core.settings.max_message_bytes, logger=_QUIET_LOG
+        )
         again = Request(
             request.target.decode("latin-1"),
             Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers]),
@@ -211,7 +220,11 @@ class HttpPeer(asyncio.Protocol):
     def _answer(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...]) -> None:
         if self._transport is None or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
-        response = h11.Response(status_code=status, headers=[*headers, ("content-length", str(len(body)))])
+        response = h11.Response(
+            status_code=status,
+            headers=[*headers, ("content-length", str(len(body)))],
+            reason=_REASONS.get(status, "").encode(),
+        )
         for event in (response, h11.Data(data=body), h11.EndOfMessage()):
             self._transport.write(self._http.send(event) or b"")
 

@@ -66,7 +66,7 @@ class Hub:
         silence_s: a connection that said nothing for so long is dropped.
         handshake_s: time for a request and for the handshake.
         negotiated_s: how long a negotiated id can be used.
-        close_s: how long a client may take to answer a WebSocket close.
+        close_s: how long a client may take to answer a WebSocket close, behind all that it was sent.
         max_message_bytes: largest message taken from a client.
         write_buffer_bytes: sent but not yet taken by the client, from which on the stream waits.
         keep_requests: how many of the latest requests `requests` holds.

@@ -158,7 +158,7 @@ class _Session:
     figures: dict[str, Any] = field(default_factory=dict)
 
     def trade(self, price: float, size: float) -> None:
-        if math.isnan(price):  # a print without a price is sent as it is, and counts for nothing
+        if not math.isfinite(price):  # is sent all the same, and counts for nothing
             return
         if math.isnan(self.open):
             self.open = self.high = self.low = price
@@ -168,7 +168,7 @@ class _Session:
             self.low = price
         self.last = price
         self.traded = True
-        if not math.isnan(size):
+        if math.isfinite(size):
             self.volume += size
 
     def refresh(self) -> dict[str, Any]:
@@ -273,8 +273,8 @@ class Shaper:
     def _quote(self, symbol: int, bid_or_nan: float, ask_or_nan: float, ts: str) -> Quote:
         session = self._sessions[symbol]
         # JSON has no NaN; a side without orders is null, and null is a change like any other.
-        bid = None if math.isnan(bid_or_nan) else bid_or_nan
-        ask = None if math.isnan(ask_or_nan) else ask_or_nan
+        bid = bid_or_nan if math.isfinite(bid_or_nan) else None
+        ask = ask_or_nan if math.isfinite(ask_or_nan) else None
         changed: dict[str, Any] = {"symbol": self._ids[symbol]}
         if bid != session.bid or not session.quoted:
             changed["bestBid"] = session.bid = bid

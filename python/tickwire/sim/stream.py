@@ -73,11 +73,6 @@ class Stream:
         """Start now, whoever is subscribed."""
         self._begun.set()
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether it has started."""
-        return self._begun.is_set()
-
     def poke(self) -> None:
         """Look at the subscriptions again."""
         keys = [connection.keys for connection in self._core.live if connection.streams]
@@ -156,7 +151,8 @@ class Stream:
             ended = ended or left <= ticks
             ticks = min(ticks, left)
             left -= ticks
-        return Columns.of(block).part(0, ticks), ended, left
+        columns = Columns.of(block)
+        return columns if ticks == len(block) else columns.part(0, ticks), ended, left
 
     def _slots(self, columns: Columns, ticks: int, group: int) -> Iterator[tuple[Columns, int, int, int]]:
         slot_ns = self._slot_ns
