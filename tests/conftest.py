@@ -1,4 +1,4 @@
-"""What all suites share: where the recorded markets are."""
+"""What all suites share: where the recorded markets are, and how properties are tried."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from effort import LONG
+
+# The same examples on every machine, so that a change is judged by what it changes; new ones at length.
+settings.register_profile("tickwire", deadline=None, derandomize=not LONG, database=None, print_blob=True)
+settings.load_profile("tickwire")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,14 @@ from pathlib import Path
 import polars as pl
 
 TRADES = [pl.col("instrument").alias("symbol"), pl.col("ts_ns").alias("ts_event"), "price", "size"]
-QUOTES = [pl.col("instrument").alias("symbol"), pl.col("ts_ns").alias("ts_event"), "bid", "ask", "bid_size", "ask_size"]
+QUOTES = [
+    pl.col("instrument").alias("symbol"),
+    pl.col("ts_ns").alias("ts_event"),
+    "bid",
+    "ask",
+    "bid_size",
+    "ask_size",
+]
 OHLC = ["open", "high", "low", "close"]
 
 

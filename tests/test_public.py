@@ -26,7 +26,9 @@ def test_public_methods_have_docstrings() -> None:
 
 
 def test_errors_are_one_tree() -> None:
-    errors = [value for value in vars(tw).values() if isinstance(value, type) and issubclass(value, Exception)]
+    errors = [
+        value for value in vars(tw).values() if isinstance(value, type) and issubclass(value, Exception)
+    ]
     assert len(errors) > 5
     assert all(issubclass(error, tw.TickwireError) for error in errors)
     assert issubclass(tw.ConfigError, ValueError)
@@ -38,7 +40,17 @@ def test_import_is_light() -> None:
     code = "import sys, json, tickwire; print(json.dumps(sorted(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     loaded = set(json.loads(out))
-    assert not loaded & {"polars", "httpx", "signalrcore", "jwt", "websockets", "h11", "msgpack", "typer", "rich"}
+    assert not loaded & {
+        "polars",
+        "httpx",
+        "signalrcore",
+        "jwt",
+        "websockets",
+        "h11",
+        "msgpack",
+        "typer",
+        "rich",
+    }
 
 
 def test_version_is_the_core_s() -> None:

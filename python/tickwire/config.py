@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -29,9 +30,27 @@ def positive(name: str, value: object) -> None:
         raise ConfigError(f"{name}: got {value!r}, expected a finite number above zero")
 
 
+def count(name: str, value: object, most: int) -> int:
+    """Check that a value is a whole number from 1 to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ConfigError(f"{name}: got {value!r}, expected a whole number from 1 to {most}")
+    return value
+
+
+def texts(name: str, value: object, example: str) -> list[str]:
+    """Check that a value is a sequence of texts, and not one text, which would be one of letters."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ConfigError(f"{name}: got {value!r}, expected a list such as {example}")
+    several = list(value)
+    for one in several:
+        if not isinstance(one, str):
+            raise ConfigError(f"{name}: got {one!r} among them, expected texts such as {example}")
+    return several
+
+
 def sources(name: str, value: Source | tuple[Source, ...]) -> tuple[Source, ...]:
     """One source or several as a tuple, each once."""
-    several = (value,) if isinstance(value, str) else tuple(value)
+    several = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     for one in several:
         choice(name, one, Source)
     if not several:
@@ -78,8 +97,9 @@ class Rules:
             choice(name, getattr(self, name), Action)
         positive("band_width", self.band_width)
         positive("band_ticks", self.band_ticks)
-        if not isinstance(self.band_agree, int) or self.band_agree < 1:
-            raise ConfigError(f"band_agree: got {self.band_agree!r}, expected a whole number from 1")
+        if not isinstance(self.allow_negative, bool):
+            raise ConfigError(f"allow_negative: got {self.allow_negative!r}, expected True or False")
+        count("band_agree", self.band_agree, 1_000_000)
         object.__setattr__(self, "band_age_ns", duration_ns("band_age", self.band_age))
         object.__setattr__(self, "skew_ns", duration_ns("skew_limit", self.skew_limit))
 
@@ -106,7 +126,7 @@ class Instrument:
     rules: Rules = field(default_factory=Rules, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.symbol, str) or not self.symbol:
+        if not isinstance(self.symbol, str) or not self.symbol or not self.symbol.isprintable():
             raise ConfigError(f"symbol: got {self.symbol!r}, expected the contract id as text")
         positive("tick_size", self.tick_size)
         if self.source is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
-from .config import Instrument, Source, Spec, sources
+from .config import Instrument, Source, Spec, count, sources, texts
 from .errors import ConfigError, UnknownInstrument
 from .subscription import Subscription
 from .units import duration_ns, float_column, int_column, side_column, time_ns
@@ -21,23 +21,20 @@ __all__ = ["Engine"]
 
 DEFAULT_CAPACITY = 65_536
 DEFAULT_RETAIN = 1_000_000
-
-
-def _count(name: str, value: object, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ConfigError(f"{name}: got {value!r}, expected a whole number from 1 to {most}")
-    return value
+MAX_CAPACITY = 1 << 26
+"""Ticks or bars in one ring; the address space of a larger one is not always to be had."""
+MAX_RETAIN = 1 << 40
 
 
 def _retain(value: int | Mapping[str, int], timeframes: Sequence[str]) -> list[tuple[str, int]]:
     if not isinstance(value, Mapping):
-        return [(timeframe, _count("retain", value, 1 << 40)) for timeframe in timeframes]
+        return [(timeframe, count("retain", value, MAX_RETAIN)) for timeframe in timeframes]
     if unknown := sorted(set(value) - set(timeframes)):
         raise ConfigError(
             f"retain: got {unknown[0]!r}, expected only timeframes of this engine: {timeframes}"
         )
     return [
-        (timeframe, _count(f"retain[{timeframe!r}]", value.get(timeframe, DEFAULT_RETAIN), 1 << 40))
+        (timeframe, count(f"retain[{timeframe!r}]", value.get(timeframe, DEFAULT_RETAIN), MAX_RETAIN))
         for timeframe in timeframes
     ]
 
@@ -53,7 +50,8 @@ class Engine(_core.Engine):
         instruments: one `Instrument` or several.
         timeframes: lengths of time bars: "1s", "5m", "1h", "1d", "1w", "1mo". Aligned to UTC.
         capacity: ticks kept per instrument, trades and quotes each; rounded up to a power of two.
-        retain: closed bars kept per timeframe, or a dict of those. Up to a quarter more may be kept.
+        retain: closed bars kept per timeframe, or a dict of those. Up to a quarter more may be kept, or
+            512 where that is more.
         source: what bars are made of, unless an instrument says otherwise: "trade", "bid", "ask",
             "mid", "last" (the quotes' last price) or a tuple of them.
         lateness: how long, in event time, bars wait for late ticks, unless an instrument says otherwise.
@@ -82,6 +80,8 @@ class Engine(_core.Engine):
         source: Source | tuple[Source, ...] = "trade",
         lateness: str = "0s",
     ) -> Self:
+        if isinstance(instruments, str) or not isinstance(instruments, (Instrument, Iterable)):
+            raise ConfigError(f"instruments: got {instruments!r}, expected tickwire.Instrument objects")
         given = [instruments] if isinstance(instruments, Instrument) else list(instruments)
         symbols: set[str] = set()
         for instrument in given:
@@ -92,14 +92,13 @@ class Engine(_core.Engine):
             symbols.add(instrument.symbol)
         if not given:
             raise ConfigError("instruments: got none, expected at least one tickwire.Instrument")
-        if isinstance(timeframes, str):
-            raise ConfigError(f"timeframes: got {timeframes!r}, expected a list such as [{timeframes!r}]")
+        timeframes = texts("timeframes", timeframes, '["1s", "1m"]')
         specs = [
             Spec.of(
                 instrument,
                 source=sources("source", source),
                 lateness_ns=duration_ns("lateness", lateness),
-                capacity=_count("capacity", capacity, 1 << 30),
+                capacity=count("capacity", capacity, MAX_CAPACITY),
             )
             for instrument in given
         ]
@@ -299,7 +298,7 @@ class Engine(_core.Engine):
             UnknownInstrument, ConfigError: a symbol, timeframe or source that this engine does not have.
         """
         if last is not None:
-            _count("last", last, 1 << 62)
+            count("last", last, 1 << 62)
         start = None if since is None else time_ns("since", since)
         frame: pl.DataFrame = self._bars(symbol, timeframe, last, start, partial, source)
         if tz is None and time_unit is None:
@@ -312,7 +311,12 @@ class Engine(_core.Engine):
                 raise ConfigError(f'time_unit: got {time_unit!r}, expected "ns", "us" or "ms"')
             ts = ts.dt.cast_time_unit(time_unit)  # type: ignore[arg-type]  # checked above
         if tz is not None:
-            ts = ts.dt.convert_time_zone(tz)
+            try:
+                ts = ts.dt.convert_time_zone(tz)
+            except pl.exceptions.ComputeError as error:
+                raise ConfigError(
+                    f'tz: got {tz!r}, expected a time zone such as "America/New_York"'
+                ) from error
         return frame.with_columns(ts)
 
     def lazy(self, symbol: str, timeframe: str, source: Source = "trade") -> pl.LazyFrame:
@@ -326,6 +330,7 @@ class Engine(_core.Engine):
         """
         if not timeframes:
             raise ConfigError('timeframes: got none, expected a list such as ["1m", "5m"]')
+        timeframes = texts("timeframes", timeframes, '["1m", "5m"]')
         from .tables import as_of
 
         snapshot = self.snapshot(symbol)
@@ -335,14 +340,14 @@ class Engine(_core.Engine):
         """The newest accepted trades that the ring holds, oldest first: ts_event, ts_recv
         Datetime("ns", "UTC"), price, size Float64, side Int8 (1 buy, -1 sell, 0 not known).
         """
-        frame: pl.DataFrame = self._trades(symbol, last if last is None else _count("last", last, 1 << 62))
+        frame: pl.DataFrame = self._trades(symbol, last if last is None else count("last", last, 1 << 62))
         return frame
 
     def quotes(self, symbol: str, last: int | None = None) -> pl.DataFrame:
         """The newest accepted quotes that the ring holds, oldest first: ts_event, ts_recv
         Datetime("ns", "UTC"), bid, ask, bid_size, ask_size, last Float64 (null where absent).
         """
-        frame: pl.DataFrame = self._quotes(symbol, last if last is None else _count("last", last, 1 << 62))
+        frame: pl.DataFrame = self._quotes(symbol, last if last is None else count("last", last, 1 << 62))
         return frame
 
     def subscribe(
@@ -370,11 +375,11 @@ class Engine(_core.Engine):
         """
         if overflow != "overwrite":
             raise ConfigError(f'overflow: got {overflow!r}, expected "overwrite"')
-        if isinstance(bars, str) or isinstance(symbols, str):
-            got = bars if isinstance(bars, str) else symbols
-            raise ConfigError(f"got the text {got!r} where a list is expected, e.g. [{got!r}]")
-        wanted = None if symbols is None else list(symbols)
-        return Subscription(self, list(bars), trades, quotes, wanted, capacity, source)
+        wanted = None if symbols is None else texts("symbols", symbols, '["ES", "NQ"]')
+        levels = texts("bars", bars, '["1s", "1m"]')
+        return Subscription(
+            self, levels, trades, quotes, wanted, count("capacity", capacity, MAX_CAPACITY), source
+        )
 
     def __repr__(self) -> str:
         return f"Engine({len(self.symbols)} instruments, timeframes={list(self.timeframes)})"

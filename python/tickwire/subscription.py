@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +14,22 @@ from . import _core
 __all__ = ["Item", "Subscription"]
 
 Item = _core.Bar | _core.Trade | _core.Quote
+
+
+def _wake(waiters: deque[asyncio.Future[None]]) -> None:
+    """Wake every waiting task: which of them gets the item is theirs to settle. Called by whatever
+    thread published, perhaps after the loop of a task has ended.
+    """
+    with suppress(IndexError):
+        while True:
+            news = waiters.popleft()
+            with suppress(RuntimeError):
+                news.get_loop().call_soon_threadsafe(_set, news)
+
+
+def _set(news: asyncio.Future[None]) -> None:
+    if not news.done():
+        news.set_result(None)
 
 
 class Subscription(_core.Subscription):
@@ -27,6 +46,11 @@ class Subscription(_core.Subscription):
     not fetched in time is shed, oldest first: `stats()` has published == delivered + pending + shed.
     """
 
+    def __init__(self, *_: object) -> None:
+        # Futures of tasks that wait. A deque: whatever thread publishes takes them out, while loops
+        # in other threads put theirs in.
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
     def __aiter__(self) -> Self:
         return self
 
@@ -35,22 +59,22 @@ class Subscription(_core.Subscription):
             item = self._take()
             if item is not None:
                 return item
-            loop = asyncio.get_running_loop()
-            news = loop.create_future()
-
-            def wake(loop: asyncio.AbstractEventLoop = loop, news: asyncio.Future[None] = news) -> None:
-                # Called by whatever thread published, perhaps after this loop has ended.
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(lambda: None if news.done() else news.set_result(None))
-
-            self._arm(wake)
-            # What came before the arming wakes nobody.
-            item = self._take()
-            if item is not None:
-                return item
-            if self.closed:
-                raise StopAsyncIteration
-            await news
+            news = asyncio.get_running_loop().create_future()
+            self._waiters.append(news)
+            try:
+                self._arm(partial(_wake, self._waiters))
+                # Asked before looking again: closing may be what fetches the last items.
+                closed = self.closed
+                # What came before the arming wakes nobody.
+                item = self._take()
+                if item is not None:
+                    return item
+                if closed:
+                    raise StopAsyncIteration
+                await news
+            finally:
+                with suppress(ValueError):
+                    self._waiters.remove(news)
 
     def __enter__(self) -> Self:
         return self

@@ -85,25 +85,50 @@ def _times(table: pl.DataFrame, name: str) -> Times:
     column = table[name]
     if isinstance(column.dtype, pl.Datetime):
         column = column.dt.cast_time_unit("ns").dt.replace_time_zone(None).to_physical()
-    if not column.dtype.is_integer():
+    if not column.dtype.is_integer() and column.dtype != pl.Null:
         raise DataError(f"table: column {name!r} has type {column.dtype}, expected a timestamp or int ns UTC")
-    return np.ascontiguousarray(column.cast(pl.Int64).fill_null(_NO_TIME).to_numpy())
+    return np.ascontiguousarray(_cast(column, pl.Int64).fill_null(_NO_TIME).to_numpy())
 
 
 def _numbers(table: pl.DataFrame, name: str) -> Numbers:
     column = table[name]
     if not column.dtype.is_numeric() and column.dtype != pl.Null:
         raise DataError(f"table: column {name!r} has type {column.dtype}, expected numbers")
-    return np.ascontiguousarray(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
+    return np.ascontiguousarray(_cast(column, pl.Float64).fill_null(float("nan")).to_numpy())
+
+
+def _counts(table: pl.DataFrame, name: str) -> Times:
+    column = table[name]
+    if not column.dtype.is_integer() and column.dtype != pl.Null:
+        raise DataError(f"table: column {name!r} has type {column.dtype}, expected whole numbers")
+    counts = _cast(column, pl.Int64).fill_null(0)
+    if (negative := counts.filter(counts < 0)).len():
+        raise DataError(f"table: column {name!r} has {negative[0]}, expected zero or more")
+    return np.ascontiguousarray(counts.to_numpy())
 
 
 def _sides(table: pl.DataFrame, name: str) -> NDArray[np.int8]:
     column = table[name]
-    if column.dtype == pl.String:
-        column = column.replace_strict({"buy": 1, "sell": -1}, default=0, return_dtype=pl.Int8)
+    expected = "1 or buy, -1 or sell, 0 or null"
+    if column.dtype in (pl.String, pl.Categorical, pl.Enum):
+        words = column.cast(pl.String)
+        column = words.replace_strict({"buy": 1, "sell": -1}, default=None, return_dtype=pl.Int8)
+        if (unknown := words.filter(column.is_null() & words.is_not_null())).len():
+            raise DataError(f"table: column {name!r} has {unknown[0]!r}, expected {expected}")
     elif not column.dtype.is_integer() and column.dtype != pl.Null:
-        raise DataError(f"table: column {name!r} has type {column.dtype}, expected 1, -1, 0 or buy, sell")
+        raise DataError(f"table: column {name!r} has type {column.dtype}, expected {expected}")
+    elif (unknown := column.filter(~column.is_in([1, -1, 0]))).len():
+        raise DataError(f"table: column {name!r} has {unknown[0]}, expected {expected}")
     return np.ascontiguousarray(column.cast(pl.Int8).fill_null(0).to_numpy())
+
+
+def _cast(column: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
+    try:
+        return column.cast(dtype)
+    except pl.exceptions.InvalidOperationError as error:
+        raise DataError(
+            f"table: column {column.name!r} has values that do not fit {dtype}: {error}"
+        ) from error
 
 
 def _symbols(table: pl.DataFrame) -> tuple[list[str], NDArray[np.uint32]]:
@@ -161,9 +186,10 @@ def bar_columns(table: Any) -> BarColumns:
     """
     bars = frame(table)
     _need(bars, "ts", "open", "high", "low", "close", "volume")
-    close = _numbers(bars, "close")
+    close, volume = _numbers(bars, "close"), _numbers(bars, "volume")
+    vwap = _numbers(bars, "vwap") if "vwap" in bars.columns else close
     if "trades" in bars.columns:
-        trades = np.ascontiguousarray(bars["trades"].cast(pl.Int64).fill_null(0).to_numpy())
+        trades = _counts(bars, "trades")
     else:
         trades = np.zeros(bars.height, dtype=np.int64)
     return BarColumns(
@@ -172,9 +198,10 @@ def bar_columns(table: Any) -> BarColumns:
         high=_numbers(bars, "high"),
         low=_numbers(bars, "low"),
         close=close,
-        volume=_numbers(bars, "volume"),
-        # Without a published average the close stands in for it, so that sums over bars stay defined.
-        vwap=_numbers(bars, "vwap") if "vwap" in bars.columns else close,
+        volume=volume,
+        # Without volume there is no average. Where one is not given the close stands in for it, so that
+        # sums over bars stay defined.
+        vwap=np.where(volume == 0, np.nan, np.where(np.isnan(vwap), close, vwap)),
         trades=trades,
     )
 

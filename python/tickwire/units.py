@@ -19,6 +19,7 @@ _UNITS_NS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
+MAX_NS = np.iinfo(np.int64).max
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
@@ -34,8 +35,8 @@ def duration_ns(name: str, value: str | dt.timedelta) -> int:
             f'{name}: got {value!r}, expected a duration such as "500ms", "60s" or "5m" '
             "(ns, us, ms, s, m, h), or a datetime.timedelta"
         )
-    if ns < 0:
-        raise ConfigError(f"{name}: got {value!r}, expected zero or more")
+    if not 0 <= ns <= MAX_NS:
+        raise ConfigError(f"{name}: got {value!r}, expected zero or more, and at most 292 years")
     return ns
 
 
@@ -46,10 +47,12 @@ def time_ns(name: str, value: int | dt.datetime | np.datetime64) -> int:
     if isinstance(value, dt.datetime):
         if value.tzinfo is None:
             raise ConfigError(f"{name}: got {value!r} without a time zone; give it one, e.g. datetime.UTC")
-        return (value - _EPOCH) // dt.timedelta(microseconds=1) * 1_000
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        value = (value - _EPOCH) // dt.timedelta(microseconds=1) * 1_000
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and abs(value) <= MAX_NS:
         return int(value)
-    raise ConfigError(f"{name}: got {value!r}, expected int ns UTC or a datetime with a time zone")
+    raise ConfigError(
+        f"{name}: got {value!r}, expected int ns UTC or a datetime with a time zone, from 1677 to 2262"
+    )
 
 
 def int_column(name: str, values: Any) -> NDArray[np.int64]:
@@ -57,6 +60,8 @@ def int_column(name: str, values: Any) -> NDArray[np.int64]:
     array = np.asarray(values)
     if array.dtype.kind == "M":
         array = array.astype("datetime64[ns]").view(np.int64)
+    if array.dtype == np.uint64 and array.size and array.max() > MAX_NS:
+        raise DataError(f"{name}: got {array.max()}, expected int ns UTC, at most {MAX_NS}")
     return _column(name, array, "iu", np.int64)
 
 
@@ -67,7 +72,11 @@ def float_column(name: str, values: Any) -> NDArray[np.float64]:
 
 def side_column(name: str, values: Any) -> NDArray[np.int8]:
     """A column of aggressor sides: 1, -1 or 0."""
-    return _column(name, np.asarray(values), "iu", np.int8)
+    array = np.asarray(values)
+    column: NDArray[np.int8] = _column(name, array, "iu", np.int8)
+    if (wrong := (column != array) | (np.abs(column) > 1)).any():
+        raise DataError(f"{name}: got {array[wrong][0]}, expected 1 (buy), -1 (sell) or 0 (not known)")
+    return column
 
 
 def _column(name: str, array: NDArray[Any], kinds: str, dtype: Any) -> NDArray[Any]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import recorded
 
+import recorded
 import tickwire as tw
 
 RECORDINGS = [
@@ -65,7 +65,9 @@ def compare(mine: pl.DataFrame, theirs: pl.DataFrame) -> None:
 
 def as_ticks(table: pl.DataFrame, price: pl.Expr, size: pl.Expr) -> pl.DataFrame:
     return table.select(
-        pl.col("ts_event").cast(pl.Datetime("ns", "UTC")).alias("ts"), price.alias("price"), size.alias("size")
+        pl.col("ts_event").cast(pl.Datetime("ns", "UTC")).alias("ts"),
+        price.alias("price"),
+        size.alias("size"),
     ).filter(pl.col("price").is_not_null())
 
 
@@ -107,7 +109,9 @@ def test_quotes(data: Path, name: str) -> None:
     for (symbol,), own in table.group_by("symbol", maintain_order=True):
         engine = engine_of(str(symbol), own, ("bid", "ask", "mid"))
         accepted = own.filter(positive)
-        assert engine.rejections() == ({"not_positive": own.height - accepted.height} if own.height > accepted.height else {})
+        assert engine.rejections() == (
+            {"not_positive": own.height - accepted.height} if own.height > accepted.height else {}
+        )
         engine.advance(FAR_NS)
         prices = {"bid": pl.col("bid"), "ask": pl.col("ask"), "mid": (pl.col("bid") + pl.col("ask")) * 0.5}
         for source, price in prices.items():

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import recorded
-from recorded import OHLC
 
+import recorded
 import tickwire as tw
+from recorded import OHLC
 
 S = 1_000_000_000
 FAR_NS = 2_000_000_000 * S

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import recorded
-from recorded import OHLC
 
+import recorded
 import tickwire as tw
+from recorded import OHLC
 
 COLUMNS = [pl.col("ts_ns").alias("ts"), *OHLC, "volume"]
 LARGER = {"5m": 2_943, "15m": 981, "30m": 491, "1h": 246}

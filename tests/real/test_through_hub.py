@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
-import recorded
 
+import recorded
 import tickwire as tw
 
 

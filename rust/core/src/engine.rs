@@ -196,9 +196,28 @@ impl Engine {
 #[derive(Debug)]
 pub struct Session<'a> {
     engine: &'a Engine,
-    /// The instrument written last, whose lock is still held.
-    current: Option<(InstrumentId, MutexGuard<'a, Writer>)>,
+    current: Option<Current<'a>>,
     receipt: Receipt,
+}
+
+/// The instrument written last, whose lock is still held.
+#[derive(Debug)]
+struct Current<'a> {
+    id: InstrumentId,
+    shared: &'a Shared,
+    writer: MutexGuard<'a, Writer>,
+    /// Its counts when the lock was taken.
+    counts: (u64, u64),
+}
+
+impl<'a> Current<'a> {
+    #[cold]
+    fn new(engine: &'a Engine, id: InstrumentId) -> Self {
+        let instrument = &engine.instruments[id.0 as usize];
+        let writer = instrument.write();
+        let counts = writer.counts();
+        Self { id, shared: &instrument.shared, writer, counts }
+    }
 }
 
 impl<'a> Session<'a> {
@@ -206,39 +225,32 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn finish(mut self) -> Receipt {
         self.leave();
-        std::mem::take(&mut self.receipt)
+        let Receipt { accepted, rejected, .. } = self.receipt;
+        Receipt { received: accepted + rejected, ..std::mem::take(&mut self.receipt) }
     }
 
     /// The writer of an instrument. The lock of the one before is given back first: a session never
     /// holds two, so sessions cannot wait for each other in a circle.
     #[inline]
     pub(crate) fn enter(&mut self, id: InstrumentId) -> (&mut Writer, &'a Shared) {
-        let engine = self.engine;
-        if self.current.as_ref().is_none_or(|(current, _)| *current != id) {
+        if self.current.as_ref().is_some_and(|current| current.id != id) {
             self.leave();
         }
-        let (_, writer) =
-            self.current.get_or_insert_with(|| (id, engine.instruments[id.0 as usize].write()));
-        (writer, engine.shared(id))
+        let engine = self.engine;
+        let current = self.current.get_or_insert_with(|| Current::new(engine, id));
+        (&mut current.writer, current.shared)
     }
 
-    fn leave(&mut self) {
-        if let Some((id, mut writer)) = self.current.take() {
-            let shared = self.engine.shared(id);
+    /// Shows readers what was done, and wakes those who wait for it.
+    pub(crate) fn leave(&mut self) {
+        if let Some(Current { shared, mut writer, counts, .. }) = self.current.take() {
+            let (accepted, rejected) = writer.counts();
+            self.receipt.accepted += accepted - counts.0;
+            self.receipt.rejected += rejected - counts.1;
             let activity = writer.publish(shared);
             drop(writer);
             shared.watchers.raise(activity.ticks, activity.bars);
         }
-    }
-
-    #[inline]
-    fn count(&mut self, outcome: Result<(), Reason>) -> Result<(), Reason> {
-        self.receipt.received += 1;
-        match outcome {
-            Ok(()) => self.receipt.accepted += 1,
-            Err(_) => self.receipt.rejected += 1,
-        }
-        outcome
     }
 
     /// Applies a trade.
@@ -248,8 +260,7 @@ impl<'a> Session<'a> {
     #[inline]
     pub fn push_trade(&mut self, id: InstrumentId, trade: &Trade) -> Result<(), Reason> {
         let (writer, shared) = self.enter(id);
-        let outcome = writer.trade(shared, trade);
-        self.count(outcome)
+        writer.trade(shared, trade)
     }
 
     /// Applies a quote.
@@ -259,8 +270,7 @@ impl<'a> Session<'a> {
     #[inline]
     pub fn push_quote(&mut self, id: InstrumentId, quote: &Quote) -> Result<(), Reason> {
         let (writer, shared) = self.enter(id);
-        let outcome = writer.quote(shared, quote);
-        self.count(outcome)
+        writer.quote(shared, quote)
     }
 
     /// Applies a depth delta.
@@ -269,8 +279,7 @@ impl<'a> Session<'a> {
     /// Why it was rejected.
     pub fn push_depth(&mut self, id: InstrumentId, depth: &Depth) -> Result<(), Reason> {
         let (writer, shared) = self.enter(id);
-        let outcome = writer.depth(shared, depth);
-        self.count(outcome)
+        writer.depth(shared, depth)
     }
 
     /// Counts a tick that cannot be applied, for an instrument or for none.
@@ -280,10 +289,9 @@ impl<'a> Session<'a> {
             Some(id) => self.enter(id).0.refuse(reason),
             None => {
                 self.engine.elsewhere[reason as usize].fetch_add(1, Ordering::Relaxed);
+                self.receipt.rejected += 1;
             }
         }
-        self.receipt.received += 1;
-        self.receipt.rejected += 1;
     }
 
     /// Closes, for all instruments, every bar that ends at or before `now_ns`.

@@ -5,13 +5,15 @@
 //!   are rolled up from theirs, and readers see all of it at once.
 //! - A bar that is already closed is kept, or with `replace` superseded by a revision of it. A bar
 //!   for which ticks are still being collected is never touched: the live bar is the newer truth.
+//! - A larger bar is worked out anew only if it holds what the smaller bars at hand hold. One that
+//!   came ready made, or of whose smaller bars retention has dropped some, knows more than they do.
 //! - History that ends after everything known so far moves the watermark to its end.
 
 use crate::bars::bar::OpenBar;
 use crate::bars::{Bar, Source, Timeframe};
 use crate::engine::Session;
 use crate::instrument::{Shared, Stream, Writer};
-use crate::record::InstrumentId;
+use crate::record::{InstrumentId, NO_TIME};
 use crate::store::Series;
 use arrow_schema::ArrowError;
 
@@ -40,6 +42,12 @@ pub enum HistoryError {
         symbol: String,
         /// The source asked for.
         source_name: &'static str,
+    },
+    /// No label.
+    #[error("row {row}: the bar has no time")]
+    NoTime {
+        /// Position in the order of time.
+        row: usize,
     },
     /// A label that is not the start of a bar.
     #[error(
@@ -79,6 +87,9 @@ pub enum HistoryError {
 }
 
 fn check(row: usize, bar: &Bar, timeframe: Timeframe) -> Result<(), HistoryError> {
+    if bar.ts == NO_TIME {
+        return Err(HistoryError::NoTime { row });
+    }
     let (start, _) = timeframe.bucket(bar.ts);
     if start != bar.ts {
         return Err(HistoryError::Unaligned { row, ts: bar.ts, start, timeframe });
@@ -90,6 +101,8 @@ fn check(row: usize, bar: &Bar, timeframe: Timeframe) -> Result<(), HistoryError
         "an open or close outside of low and high"
     } else if !(bar.volume >= 0.0 && bar.volume.is_finite()) {
         "a volume that is negative or not a finite number"
+    } else if bar.volume > 0.0 && !bar.vwap.is_finite() {
+        "a vwap that is not a finite number"
     } else {
         return Ok(());
     };
@@ -120,7 +133,10 @@ impl Session<'_> {
         if let Some(row) = (1..bars.len()).find(|&row| bars[row].ts == bars[row - 1].ts) {
             return Err(HistoryError::Twice { row, ts: bars[row].ts });
         }
-        writer.history(shared, source, level, &bars, replace)
+        let outcome = writer.history(shared, source, level, &bars, replace);
+        // What this session does next builds on the series as readers see them.
+        self.leave();
+        outcome
     }
 
     /// Says that an instrument's data is missing in `[start, end)`, ns UTC, or before `end` where
@@ -135,7 +151,9 @@ impl Session<'_> {
         end: i64,
     ) -> Result<(), HistoryError> {
         let (writer, shared) = self.enter(id);
-        writer.mark_gap(shared, start, end)
+        let outcome = writer.mark_gap(shared, start, end);
+        self.leave();
+        outcome
     }
 }
 
@@ -155,14 +173,33 @@ fn parent(timeframes: &[Timeframe], level: usize) -> Option<usize> {
     crate::bars::ladder::parents(timeframes)[level]
 }
 
+/// The buckets of a timeframe that bars in order of time fall into, each once.
+fn buckets(bars: &[Bar], timeframe: Timeframe) -> Vec<(i64, i64)> {
+    let mut buckets: Vec<(i64, i64)> = bars.iter().map(|bar| timeframe.bucket(bar.ts)).collect();
+    buckets.dedup();
+    buckets
+}
+
 /// Bars of one bucket as one.
-fn combine<'a>(bars: impl Iterator<Item = &'a Bar>, bucket: (i64, i64)) -> Option<OpenBar> {
-    bars.map(OpenBar::of_closed).fold(None, |whole, part| match whole {
+fn combine(bars: &[Bar], bucket: (i64, i64)) -> Option<OpenBar> {
+    bars.iter().map(OpenBar::of_closed).fold(None, |whole, part| match whole {
         Some(mut whole) => {
             OpenBar::merge(&mut whole, &part);
             Some(whole)
         }
         None => Some(part.within(bucket)),
+    })
+}
+
+/// Whether a bar holds what its known smaller bars hold. Where it does not, it knows more than they
+/// do: it came ready made, or retention has dropped some of them.
+fn made_of(bar: &Bar, smaller: Option<OpenBar>) -> bool {
+    smaller.is_some_and(|smaller| {
+        let sum = smaller.close();
+        [bar.open, bar.high, bar.low, bar.close] == [sum.open, sum.high, sum.low, sum.close]
+            && bar.trades == sum.trades
+            // The same sizes, added in another order.
+            && (bar.volume - sum.volume).abs() <= bar.volume.max(sum.volume) * 1e-9
     })
 }
 
@@ -223,49 +260,50 @@ impl Writer {
         let closing_time = stream.watermark.advance(newest.ts_end);
         stream.close(closing_time, &shared.view);
         let track = &mut stream.tracks[position];
-        track.ladder.forbid_before(closing_time);
 
         let view = shared.view.load_full();
         let series = |level: usize| &view.series[track.series[level].index()];
         let mut changed: Vec<(usize, Series)> = Vec::new();
         let mut parts: Vec<(usize, Option<OpenBar>)> = Vec::new();
-        let base = series(level).with_bars(&applied, usize::MAX)?;
-        changed.push((
-            track.series[level].index(),
-            series(level).with_bars(&applied, track.series[level].retain())?,
-        ));
-        for larger in
-            (level + 1..timeframes.len()).filter(|&larger| rolls_up(timeframes, level, larger))
-        {
-            let timeframe = timeframes[larger];
-            let mut rolled: Vec<Bar> = Vec::new();
-            let mut done = i64::MIN;
-            for bar in &applied {
-                let bucket = timeframe.bucket(bar.ts);
-                if bucket.1 <= done {
-                    continue;
-                }
-                done = bucket.1;
-                let members = base.range(bucket.0, bucket.1);
-                if bucket.1 <= closing_time {
-                    if let Some(whole) = combine(members.iter(), bucket) {
-                        let mut whole = whole.close();
-                        if let Some(old) = series(larger).range(bucket.0, bucket.1).first() {
-                            whole.revision = old.revision + 1;
-                            revised.push((larger, whole));
+        // Of each timeframe dealt with: all its closed bars as they will be, and the new among them.
+        let mut done: Vec<Option<(Series, Vec<Bar>)>> = timeframes.iter().map(|_| None).collect();
+        for larger in level..timeframes.len() {
+            let news = if larger == level {
+                std::mem::take(&mut applied)
+            } else {
+                let Some(parent) = parent(timeframes, larger) else { continue };
+                let Some((members, news)) = &done[parent] else { continue };
+                let mut rolled: Vec<Bar> = Vec::new();
+                for bucket in buckets(news, timeframes[larger]) {
+                    let before = combine(&series(parent).range(bucket.0, bucket.1), bucket);
+                    let after = combine(&members.range(bucket.0, bucket.1), bucket);
+                    if bucket.1 <= closing_time {
+                        let old = series(larger).range(bucket.0, bucket.1).first().copied();
+                        let Some(after) =
+                            after.filter(|_| old.is_none_or(|old| made_of(&old, before)))
+                        else {
+                            continue;
+                        };
+                        let mut bar = after.close();
+                        if let Some(old) = old {
+                            bar.revision = old.revision + 1;
+                            revised.push((larger, bar));
                         }
-                        rolled.push(whole);
+                        rolled.push(bar);
+                    } else {
+                        let held =
+                            track.ladder.open(larger).iter().find(|bar| bar.start == bucket.0);
+                        if held.is_none_or(|held| made_of(&held.close(), before)) {
+                            parts.push((larger, after));
+                        }
                     }
-                } else {
-                    // Its closed parts are the parent's bars up to the one that is still open.
-                    let open_from = parent(timeframes, larger)
-                        .map_or(i64::MAX, |parent| timeframes[parent].bucket(closing_time).0);
-                    let members = members.iter().filter(|bar| bar.ts < open_from);
-                    parts.push((larger, combine(members, bucket)));
                 }
-            }
+                rolled
+            };
             let writer = &track.series[larger];
-            changed.push((writer.index(), series(larger).with_bars(&rolled, writer.retain())?));
+            let whole = series(larger).with_bars(&news, writer.retain())?;
+            changed.push((writer.index(), whole.retained(writer.retain())));
+            done[larger] = Some((whole, news));
         }
 
         for (level, bar) in parts {
@@ -303,8 +341,8 @@ impl Writer {
                         writer.announce(bar);
                     }
                     if !spanned.is_empty() {
-                        changed
-                            .push((writer.index(), series.with_bars(&spanned, writer.retain())?));
+                        let marked = series.with_bars(&spanned, writer.retain())?;
+                        changed.push((writer.index(), marked));
                     }
                 }
                 track.touch();

@@ -7,7 +7,7 @@
 use crate::bars::bar::OpenBar;
 use crate::bars::ladder::{Closed, Ladder, parents};
 use crate::bars::{Source, Timeframe, Watermark};
-use crate::cell::Cell;
+use crate::cell::{Cell, Update};
 use crate::layout::{self, Layout};
 use crate::reason::{REASONS, Reason};
 use crate::record::{Depth, NO_TIME, Quote, Trade};
@@ -92,9 +92,12 @@ pub(crate) struct Track {
 
 /// How much of a track readers have not been shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Dirty {
-    Nothing,
+enum Dirty {
+    /// At most the newest open bar of each root, if ticks came.
+    Newest,
+    /// Open bars of the roots.
     Roots,
+    /// Bars closed, too, or were changed otherwise.
     All,
 }
 
@@ -103,14 +106,17 @@ pub(crate) enum Dirty {
 pub(crate) struct Stream {
     pub(crate) watermark: Watermark,
     pub(crate) tracks: Vec<Track>,
+    /// The event time below which a tick is late. A stream without bars has no late ticks.
+    closed_until: i64,
+    /// The closing time at which that moves and bars may close.
+    next_close: i64,
 }
 
 /// The state behind the writer-side lock.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    received: u64,
-    accepted: u64,
     rejected: [u64; REASONS],
+    rejected_total: u64,
     flagged: [u64; REASONS],
     depth_count: u64,
     trade_checks: Validator,
@@ -119,11 +125,12 @@ pub(crate) struct Writer {
     pub(crate) quotes: Stream,
     trade_ring: Option<ring::Writer<{ Trade::WORDS }>>,
     quote_ring: Option<ring::Writer<{ Quote::WORDS }>>,
-    last_trade: [u64; Trade::WORDS],
-    last_quote: [u64; Quote::WORDS],
     cell: Arc<Cell>,
     layout: Layout,
+    /// Whether anything happened that readers have not been shown, and whether a tick was rejected
+    /// or flagged.
     dirty: bool,
+    judged: bool,
     /// Series changed other than by appending. They become visible together with a new cell, so
     /// that no reader can combine either with its predecessor.
     install: Option<Vec<(usize, Series)>>,
@@ -166,11 +173,12 @@ impl Instrument {
                 .filter(|(_, source)| wanted(**source))
                 .map(|(index, &source)| track(index, source))
                 .collect(),
+            closed_until: NO_TIME,
+            next_close: NO_TIME + 1,
         };
         let mut writer = Writer {
-            received: 0,
-            accepted: 0,
             rejected: [0; REASONS],
+            rejected_total: 0,
             flagged: [0; REASONS],
             depth_count: 0,
             trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
@@ -179,11 +187,10 @@ impl Instrument {
             quotes: stream(|source| source != Source::Trade),
             trade_ring: None,
             quote_ring: None,
-            last_trade: [0; Trade::WORDS],
-            last_quote: [0; Quote::WORDS],
             cell: Arc::clone(&cell),
             layout: layout.clone(),
             dirty: true,
+            judged: false,
             install: None,
         };
         let shared = Shared {
@@ -217,38 +224,56 @@ impl Instrument {
 }
 
 impl Stream {
-    /// The event time below which a tick is late. A stream without bars has no late ticks.
-    #[inline]
-    fn closed_until(&self) -> i64 {
-        self.tracks.first().map_or(NO_TIME, |track| track.ladder.closed_until())
-    }
-
     /// Closes what the closing time has passed.
     #[inline]
     pub(crate) fn close(&mut self, closing_time: i64, view: &ArcSwap<View>) {
+        if closing_time >= self.next_close {
+            self.close_now(closing_time, view);
+        }
+    }
+
+    #[cold]
+    fn close_now(&mut self, closing_time: i64, view: &ArcSwap<View>) {
+        self.next_close = i64::MAX;
         for track in &mut self.tracks {
-            if track.ladder.due(closing_time) {
-                track.close(closing_time, view);
-            }
+            track.dirty = Dirty::All;
+            track.ladder.close(closing_time, &mut Appender { series: &mut track.series, view });
+            // The same for all, because the timeframes are.
+            (self.closed_until, self.next_close) = track.ladder.limits(closing_time);
         }
     }
 }
 
 impl Track {
-    #[cold]
-    fn close(&mut self, closing_time: i64, view: &ArcSwap<View>) {
-        self.dirty = Dirty::All;
-        self.ladder.close(closing_time, &mut Appender { series: &mut self.series, view });
-    }
-
     #[inline]
     fn add(&mut self, ts: i64, price: f64, size: f64) {
-        self.ladder.add(ts, price, size);
-        self.dirty = self.dirty.max(Dirty::Roots);
+        if !self.ladder.add(ts, price, size) {
+            self.dirty = self.dirty.max(Dirty::Roots);
+        }
     }
 
     pub(crate) fn touch(&mut self) {
         self.dirty = Dirty::All;
+    }
+
+    /// Writes what readers have not been shown into the cell.
+    fn publish(&mut self, ticks: bool, layout: &Layout, update: &mut Update<'_>) {
+        let dirty = std::mem::replace(&mut self.dirty, Dirty::Newest);
+        let show = |level: usize| {
+            let at = layout.level(self.index, level);
+            let open = self.ladder.open(level);
+            let unchanged = if dirty == Dirty::Newest { open.len().saturating_sub(1) } else { 0 };
+            update.set(at, self.series[level].appended());
+            update.set(at + 1, open.len() as u64);
+            for (slot, bar) in open.iter().enumerate().skip(unchanged) {
+                update.set_all(at + Layout::open_bar(slot), &bar.to_words());
+            }
+        };
+        match dirty {
+            Dirty::Newest if !ticks => {}
+            Dirty::Newest | Dirty::Roots => self.ladder.roots().iter().copied().for_each(show),
+            Dirty::All => (0..self.series.len()).for_each(show),
+        }
     }
 }
 
@@ -268,68 +293,85 @@ impl Writer {
     /// Checks a trade and applies it.
     #[inline]
     pub(crate) fn trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
-        let mut trade = *trade;
-        if shared.spec.stamp_arrival && trade.ts_event == NO_TIME {
-            trade.ts_event = trade.ts_recv;
+        if trade.ts_event == NO_TIME {
+            return self.undated_trade(shared, trade);
         }
+        self.dated_trade(shared, trade)
+    }
+
+    // Apart, because only here the trade has to be copied.
+    #[cold]
+    fn undated_trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
+        let ts_event = if shared.spec.stamp_arrival { trade.ts_recv } else { NO_TIME };
+        self.dated_trade(shared, &Trade { ts_event, ..*trade })
+    }
+
+    #[inline]
+    fn dated_trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
         self.dirty = true;
-        self.received += 1;
-        let checked = self.trade_checks.trade(&trade, self.trades.closed_until());
+        let checked = self.trade_checks.trade(trade, self.trades.closed_until);
         self.judge(checked)?;
 
-        self.last_trade = trade.to_words();
         let ring = self.trade_ring.get_or_insert_with(|| {
             let ring = ring::ring(shared.spec.capacity);
             let _ = shared.trades.set(ring.reader());
             ring
         });
-        ring.push(self.last_trade);
-        let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
-        self.trades.close(closing_time, &shared.view);
+        ring.push(trade.to_words());
         for track in &mut self.trades.tracks {
             track.add(trade.ts_event, trade.price, trade.size);
         }
+        // After the tick is in: one that confirms a jump may itself lie before the new closing time.
+        let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
+        self.trades.close(closing_time, &shared.view);
         Ok(())
     }
 
     /// Checks a quote and applies it.
     #[inline]
     pub(crate) fn quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
-        let mut quote = *quote;
-        if shared.spec.stamp_arrival && quote.ts_event == NO_TIME {
-            quote.ts_event = quote.ts_recv;
+        if quote.ts_event == NO_TIME {
+            return self.undated_quote(shared, quote);
         }
+        self.dated_quote(shared, quote)
+    }
+
+    #[cold]
+    fn undated_quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
+        let ts_event = if shared.spec.stamp_arrival { quote.ts_recv } else { NO_TIME };
+        self.dated_quote(shared, &Quote { ts_event, ..*quote })
+    }
+
+    #[inline]
+    fn dated_quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
         self.dirty = true;
-        self.received += 1;
-        let checked = self.quote_checks.quote(&quote, self.quotes.closed_until());
+        let checked = self.quote_checks.quote(quote, self.quotes.closed_until);
         self.judge(checked)?;
 
-        self.last_quote = quote.to_words();
         let ring = self.quote_ring.get_or_insert_with(|| {
             let ring = ring::ring(shared.spec.capacity);
             let _ = shared.quotes.set(ring.reader());
             ring
         });
-        ring.push(self.last_quote);
-        let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
-        self.quotes.close(closing_time, &shared.view);
+        ring.push(quote.to_words());
         for track in &mut self.quotes.tracks {
-            let price = track.source.of_quote(&quote);
+            let price = track.source.of_quote(quote);
             if !price.is_nan() {
                 track.add(quote.ts_event, price, 0.0);
             }
         }
+        let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
+        self.quotes.close(closing_time, &shared.view);
         Ok(())
     }
 
     /// Checks and counts a depth delta. There is no book yet that it could go to.
     pub(crate) fn depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
         let mut depth = *depth;
-        if shared.spec.stamp_arrival && depth.ts_event == NO_TIME {
+        if depth.ts_event == NO_TIME && shared.spec.stamp_arrival {
             depth.ts_event = depth.ts_recv;
         }
         self.dirty = true;
-        self.received += 1;
         let checked = self.quote_checks.depth(&depth);
         self.judge(checked)?;
         self.depth_count += 1;
@@ -339,25 +381,43 @@ impl Writer {
     /// Counts a tick that could not be read.
     pub(crate) fn refuse(&mut self, reason: Reason) {
         self.dirty = true;
-        self.received += 1;
-        self.rejected[reason as usize] += 1;
+        self.reject(reason);
+    }
+
+    /// Ticks applied and ticks refused so far. Every tick that was applied is in a ring, or a counted
+    /// depth delta.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let trades = self.trade_ring.as_ref().map_or(0, ring::Writer::next);
+        let quotes = self.quote_ring.as_ref().map_or(0, ring::Writer::next);
+        (trades + quotes + self.depth_count, self.rejected_total)
     }
 
     #[inline]
     fn judge(&mut self, checked: Result<Flags, Reason>) -> Result<(), Reason> {
         match checked {
             Ok(flags) => {
-                self.accepted += 1;
                 if !flags.is_empty() {
+                    self.judged = true;
                     flags.iter().for_each(|reason| self.flagged[reason as usize] += 1);
                 }
                 Ok(())
             }
             Err(reason) => {
-                self.rejected[reason as usize] += 1;
+                self.reject(reason);
                 Err(reason)
             }
         }
+    }
+
+    #[cold]
+    fn reject(&mut self, reason: Reason) {
+        self.judged = true;
+        self.rejected[reason as usize] += 1;
+        self.rejected_total += 1;
+    }
+
+    fn tracks(&self) -> impl Iterator<Item = &Track> {
+        self.trades.tracks.iter().chain(&self.quotes.tracks)
     }
 
     /// Closes every bar that ends at or before `now_ns`, in both streams.
@@ -375,28 +435,22 @@ impl Writer {
         if !std::mem::take(&mut self.dirty) {
             return activity;
         }
-        let room = |track: &Track| {
-            (0..self.layout.levels())
-                .all(|level| track.ladder.open(level).len() <= self.layout.slots(level))
-        };
-        if !self.trades.tracks.iter().chain(&self.quotes.tracks).all(room) {
+        if !self
+            .tracks()
+            .all(|track| track.dirty < Dirty::Roots || self.layout.holds(&track.ladder))
+        {
             self.grow(shared);
         }
-        if self.install.is_some() {
+        // A new cell knows nothing yet.
+        let anew = self.install.is_some();
+        if anew {
             self.cell = Arc::new(Cell::new(self.layout.len()));
             self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks).for_each(Track::touch);
         }
         // The rings first: a cut that shows n trades must find them in the ring.
-        let mut trade_count = 0;
-        if let Some(ring) = &mut self.trade_ring {
-            trade_count = ring.next();
-            activity.ticks |= ring.publish();
-        }
-        let mut quote_count = 0;
-        if let Some(ring) = &mut self.quote_ring {
-            quote_count = ring.next();
-            activity.ticks |= ring.publish();
-        }
+        let trades = self.trade_ring.as_mut().is_some_and(ring::Writer::publish);
+        let quotes = self.quote_ring.as_mut().is_some_and(ring::Writer::publish);
+        activity.ticks = trades || quotes;
         for track in self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks) {
             if track.dirty == Dirty::All {
                 track.series.iter_mut().for_each(SeriesWriter::publish);
@@ -404,35 +458,31 @@ impl Writer {
             }
         }
         let mut update = self.cell.update();
-        update.set(layout::RECEIVED, self.received);
-        update.set(layout::ACCEPTED, self.accepted);
-        if self.received != self.accepted {
-            update.set_all(layout::REJECTED, &self.rejected);
-        }
-        update.set_all(layout::FLAGGED, &self.flagged);
+        let (accepted, rejected) = self.counts();
+        update.set(layout::RECEIVED, accepted + rejected);
+        update.set(layout::ACCEPTED, accepted);
+        update.set(layout::DEPTH_COUNT, self.depth_count);
         update.set(layout::CLOSING_TIMES, self.trades.watermark.closing_time() as u64);
         update.set(layout::CLOSING_TIMES + 1, self.quotes.watermark.closing_time() as u64);
-        update.set(layout::TRADE_COUNT, trade_count);
-        update.set_all(layout::TRADE, &self.last_trade);
-        update.set(layout::QUOTE_COUNT, quote_count);
-        update.set_all(layout::QUOTE, &self.last_quote);
-        update.set(layout::DEPTH_COUNT, self.depth_count);
-        for track in self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks) {
-            let dirty = std::mem::replace(&mut track.dirty, Dirty::Nothing);
-            if dirty == Dirty::Nothing {
-                continue;
-            }
-            for (level, series) in track.series.iter().enumerate() {
-                if dirty == Dirty::Roots && !track.ladder.is_root(level) {
-                    continue;
-                }
-                let at = self.layout.level(track.index, level);
-                let open = track.ladder.open(level);
-                update.set(at, series.appended());
-                update.set(at + 1, open.len() as u64);
-                for (slot, bar) in open.iter().enumerate() {
-                    update.set_all(at + Layout::open_bar(slot), &bar.to_words());
-                }
+        if std::mem::take(&mut self.judged) || anew {
+            update.set_all(layout::REJECTED, &self.rejected);
+            update.set_all(layout::FLAGGED, &self.flagged);
+        }
+        if (trades || anew)
+            && let Some((count, words)) = self.trade_ring.as_ref().and_then(ring::Writer::newest)
+        {
+            update.set(layout::TRADE_COUNT, count);
+            update.set_all(layout::TRADE, &words);
+        }
+        if (quotes || anew)
+            && let Some((count, words)) = self.quote_ring.as_ref().and_then(ring::Writer::newest)
+        {
+            update.set(layout::QUOTE_COUNT, count);
+            update.set_all(layout::QUOTE, &words);
+        }
+        for (stream, ticks) in [(&mut self.trades, trades), (&mut self.quotes, quotes)] {
+            for track in &mut stream.tracks {
+                track.publish(ticks, &self.layout, &mut update);
             }
         }
         drop(update);
@@ -453,13 +503,9 @@ impl Writer {
     /// Makes room for more open bars than the cell was made for.
     #[cold]
     fn grow(&mut self, shared: &Shared) {
-        let tracks = || self.trades.tracks.iter().chain(&self.quotes.tracks);
-        let most = tracks()
-            .flat_map(|track| (0..self.layout.levels()).map(|level| track.ladder.open(level).len()))
-            .max()
-            .unwrap_or(0);
+        let most = self.tracks().map(|track| track.ladder.most_open()).fold(1, usize::max);
         let roots: Vec<bool> = parents(&shared.timeframes).iter().map(Option::is_none).collect();
-        self.layout = Layout::new(tracks().count(), &roots, most.next_power_of_two());
+        self.layout = Layout::new(self.tracks().count(), &roots, most.next_power_of_two());
         self.install.get_or_insert_default();
     }
 

@@ -2,6 +2,7 @@
 //! that a snapshot copies whole.
 
 use crate::bars::bar::OpenBar;
+use crate::bars::ladder::Ladder;
 use crate::reason::REASONS;
 use crate::record::{Quote, Trade};
 
@@ -26,8 +27,8 @@ const LEVELS: usize = DEPTH_COUNT + 1;
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     tracks: usize,
-    /// How many open bars each level has room for.
-    slots: Box<[usize]>,
+    /// How many open bars a level that ticks enter has room for.
+    root_slots: usize,
     /// Where each level stands in its track, and how long the track is.
     offsets: Box<[usize]>,
 }
@@ -35,32 +36,31 @@ pub(crate) struct Layout {
 impl Layout {
     /// `root_slots` open bars for the levels that ticks enter, one for those rolled up.
     pub(crate) fn new(tracks: usize, roots: &[bool], root_slots: usize) -> Self {
-        let slots: Box<[usize]> =
-            roots.iter().map(|&root| if root { root_slots } else { 1 }).collect();
         let mut offsets = vec![0];
-        for &slots in &slots {
+        for &root in roots {
+            let slots = if root { root_slots } else { 1 };
             offsets.push(offsets[offsets.len() - 1] + Self::open_bar(slots));
         }
-        Self { tracks, slots, offsets: offsets.into() }
+        Self { tracks, root_slots, offsets: offsets.into() }
     }
 
-    pub(crate) fn levels(&self) -> usize {
-        self.slots.len()
+    /// Whether there is room for all open bars.
+    pub(crate) fn holds(&self, ladder: &Ladder) -> bool {
+        ladder.most_open() <= self.root_slots
     }
 
-    /// How many open bars a level has room for.
-    pub(crate) fn slots(&self, level: usize) -> usize {
-        self.slots[level]
+    fn track_len(&self) -> usize {
+        self.offsets[self.offsets.len() - 1]
     }
 
     /// Number of words in the cell.
     pub(crate) fn len(&self) -> usize {
-        LEVELS + self.tracks * self.offsets[self.slots.len()]
+        LEVELS + self.tracks * self.track_len()
     }
 
     /// Where a level of a track stands.
     pub(crate) fn level(&self, track: usize, level: usize) -> usize {
-        LEVELS + track * self.offsets[self.slots.len()] + self.offsets[level]
+        LEVELS + track * self.track_len() + self.offsets[level]
     }
 
     /// Where an open bar stands, from the start of its level.

@@ -25,7 +25,7 @@
 //! keeps only records at or above `claim - capacity`, hence discards every record of which it may
 //! have seen a later lap.
 
-use crate::sync::{AtomicU64, Ordering, Padded, fence, zeroed_words};
+use crate::sync::{AtomicU64, Ordering, Padded, fence, zeroed_records};
 use std::sync::Arc;
 
 /// How many slots a batch claims at a time: readers lose sight of that many of the oldest records
@@ -39,8 +39,7 @@ pub struct Ring<const W: usize> {
     head: Padded<AtomicU64>,
     /// One past the newest record whose slot may already be touched.
     claim: Padded<AtomicU64>,
-    slots: Box<[AtomicU64]>,
-    capacity: u64,
+    slots: Box<[[AtomicU64; W]]>,
 }
 
 /// The writing end. There is exactly one, and it cannot be cloned.
@@ -60,8 +59,7 @@ pub fn ring<const W: usize>(capacity: usize) -> Writer<W> {
         ring: Arc::new(Ring {
             head: Padded(AtomicU64::new(0)),
             claim: Padded(AtomicU64::new(0)),
-            slots: zeroed_words(capacity * W),
-            capacity: capacity as u64,
+            slots: zeroed_records(capacity),
         }),
         next: 0,
         claimed: 0,
@@ -92,15 +90,21 @@ impl<const W: usize> Writer<W> {
     #[inline]
     pub fn push(&mut self, record: [u64; W]) {
         if self.next == self.claimed {
-            self.claimed = self.next + CLAIM.min(self.ring.capacity);
+            self.claimed = self.next + CLAIM.min(self.ring.capacity());
             self.ring.claim.0.store(self.claimed, Ordering::Relaxed);
             fence(Ordering::Release);
         }
-        let slot = (self.next & (self.ring.capacity - 1)) as usize * W;
-        for (word, value) in self.ring.slots[slot..slot + W].iter().zip(record) {
+        for (word, value) in self.ring.slot(self.next).iter().zip(record) {
             word.store(value, Ordering::Relaxed);
         }
         self.next += 1;
+    }
+
+    /// The newest record, published or not, and one past its sequence number.
+    #[must_use]
+    pub fn newest(&self) -> Option<(u64, [u64; W])> {
+        let newest = self.next.checked_sub(1)?;
+        Some((self.next, self.ring.copy(newest)))
     }
 
     /// Makes everything written so far visible. Returns whether there was anything new.
@@ -121,9 +125,21 @@ impl<const W: usize> Writer<W> {
 
 impl<const W: usize> Ring<W> {
     /// Number of records the ring holds.
+    #[inline]
     #[must_use]
     pub fn capacity(&self) -> u64 {
-        self.capacity
+        self.slots.len() as u64
+    }
+
+    #[inline]
+    fn slot(&self, sequence: u64) -> &[AtomicU64; W] {
+        &self.slots[sequence as usize & (self.slots.len() - 1)]
+    }
+
+    #[inline]
+    fn copy(&self, sequence: u64) -> [u64; W] {
+        let slot = self.slot(sequence);
+        std::array::from_fn(|word| slot[word].load(Ordering::Relaxed))
     }
 
     /// One past the sequence number of the newest visible record.
@@ -135,7 +151,7 @@ impl<const W: usize> Ring<W> {
     /// Bytes of memory that have been written at least once.
     #[must_use]
     pub fn touched_bytes(&self) -> usize {
-        self.head().min(self.capacity) as usize * W * size_of::<u64>()
+        self.head().min(self.capacity()) as usize * W * size_of::<u64>()
     }
 
     /// Appends to `out` the visible records from sequence number `from`, at most `most` of them, and
@@ -147,21 +163,14 @@ impl<const W: usize> Ring<W> {
         let mut from = from;
         loop {
             let head = self.head();
-            let first = from.max(head.saturating_sub(self.capacity));
+            let first = from.max(head.saturating_sub(self.capacity()));
             if first >= head {
                 return from;
             }
             let end = head.min(first.saturating_add(most as u64));
-            for sequence in first..end {
-                let slot = (sequence & (self.capacity - 1)) as usize * W;
-                let mut record = [0; W];
-                for (value, word) in record.iter_mut().zip(&self.slots[slot..slot + W]) {
-                    *value = word.load(Ordering::Relaxed);
-                }
-                out.push(record);
-            }
+            out.extend((first..end).map(|sequence| self.copy(sequence)));
             fence(Ordering::Acquire);
-            let oldest = self.claim.0.load(Ordering::Relaxed).saturating_sub(self.capacity);
+            let oldest = self.claim.0.load(Ordering::Relaxed).saturating_sub(self.capacity());
             if oldest <= first {
                 return first;
             }

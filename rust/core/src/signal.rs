@@ -43,21 +43,25 @@ impl Signal {
     /// Sets what is called, on the writer's thread and outside all locks, when an armed signal is
     /// raised.
     pub fn set_hook(&self, hook: impl Fn() + Send + Sync + 'static) {
-        *lock(&self.hook) = Some(Arc::new(hook));
+        // What it replaces is dropped after the lock: dropping may run foreign code.
+        let old = lock(&self.hook).replace(Arc::new(hook));
+        drop(old);
     }
 
     /// Forgets the hook.
     pub fn clear_hook(&self) {
-        *lock(&self.hook) = None;
+        let old = lock(&self.hook).take();
+        drop(old);
     }
 
     /// Waits until the armed signal is raised, or the time is over. Returns whether it was raised.
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        // A time too far off to be told is never reached.
+        let deadline = Instant::now().checked_add(timeout);
         let mut raised = lock(&self.raised);
         while !*raised {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.map_or(timeout, |at| at.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return false;
             }
@@ -90,12 +94,19 @@ pub(crate) struct Watch {
 
 /// The watches on one instrument.
 #[derive(Debug, Default)]
-pub(crate) struct Watchers(ArcSwap<Vec<Watch>>);
+pub(crate) struct Watchers {
+    list: ArcSwap<Vec<Watch>>,
+    /// Whether there ever were any: most instruments have none, and looking at the list costs more
+    /// than the rest of a publication.
+    any: AtomicBool,
+}
 
 impl Watchers {
-    /// Adds a watch, and forgets those whose subscription is gone.
+    /// Adds a watch, and forgets those whose subscription is gone. Only under the writer-side lock of
+    /// the instrument: that is what makes it known to all later calls of [`raise`](Self::raise).
     pub(crate) fn add(&self, watch: &Watch) {
-        self.0.rcu(|watches| {
+        self.any.store(true, Ordering::Relaxed);
+        self.list.rcu(|watches| {
             let alive = watches.iter().filter(|watch| watch.signal.strong_count() > 0);
             alive.chain([watch]).cloned().collect::<Vec<_>>()
         });
@@ -103,12 +114,11 @@ impl Watchers {
 
     /// Raises the signals that want to know of this kind of news.
     pub(crate) fn raise(&self, ticks: bool, bars: bool) {
-        let watches = self.0.load();
-        if watches.is_empty() {
+        if !self.any.load(Ordering::Relaxed) {
             return;
         }
         fence(Ordering::SeqCst);
-        for watch in watches.iter() {
+        for watch in self.list.load().iter() {
             if (ticks && watch.ticks || bars && watch.bars)
                 && let Some(signal) = watch.signal.upgrade()
             {

@@ -175,14 +175,13 @@ impl Snapshot {
         while let Some(current) = chain {
             for part in self.held(track, current) {
                 let bucket = self.timeframes[level].bucket(part.start);
-                match merged.iter_mut().find(|bar| bar.start == bucket.0) {
-                    Some(bar) => bar.merge(&part),
-                    None => merged.push(part.within(bucket)),
+                match merged.binary_search_by_key(&bucket.0, |bar| bar.start) {
+                    Ok(index) => merged[index].merge(&part),
+                    Err(index) => merged.insert(index, part.within(bucket)),
                 }
             }
             chain = self.parent(current);
         }
-        merged.sort_by_key(|bar| bar.start);
         // What is still open is not complete, whatever it has seen so far.
         merged.iter().map(|bar| Bar { complete: false, ..bar.close() }).collect()
     }

@@ -59,6 +59,15 @@ pub struct Delivery {
     pub shed: u64,
 }
 
+impl Delivery {
+    fn add(&mut self, other: Self) {
+        self.published += other.published;
+        self.delivered += other.delivered;
+        self.pending += other.pending;
+        self.shed += other.shed;
+    }
+}
+
 /// Reading place in one ring.
 #[derive(Debug)]
 struct Cursor<const W: usize> {
@@ -79,6 +88,12 @@ impl<const W: usize> Cursor<W> {
         let first = ring.read(oldest, usize::MAX, out);
         self.shed += first - self.next;
         self.next = first + out.len() as u64;
+    }
+
+    /// Everything up to the last fetch.
+    fn settled(&self) -> Delivery {
+        let published = self.next - self.start;
+        Delivery { published, delivered: published - self.shed, pending: 0, shed: self.shed }
     }
 
     fn delivery(&self, ring: &Ring<W>, capacity: u64) -> Delivery {
@@ -233,10 +248,22 @@ impl Subscription {
                     .map(|ring| cursor.delivery(ring, self.capacity))
                     .unwrap_or_default(),
             };
-            total.published += one.published;
-            total.delivered += one.delivered;
-            total.pending += one.pending;
-            total.shed += one.shed;
+            total.add(one);
+        }
+        total
+    }
+
+    /// Ends the subscription. Items that were not fetched before count as if they had never been
+    /// published; nothing is pending.
+    #[must_use]
+    pub fn close(self) -> Delivery {
+        let mut total = Delivery::default();
+        for stream in &self.streams {
+            total.add(match stream {
+                Stream::Bars { cursor, .. } => cursor.settled(),
+                Stream::Trades(_, cursor) => cursor.settled(),
+                Stream::Quotes(_, cursor) => cursor.settled(),
+            });
         }
         total
     }

@@ -7,16 +7,27 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 #[cfg(tickwire_loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
-/// `len` zero words. The pages come from the allocator untouched, so a large ring costs memory
-/// only as far as it has been filled.
+/// `len` zero words.
 #[cfg(not(tickwire_loom))]
 pub(crate) fn zeroed_words(len: usize) -> Box<[AtomicU64]> {
+    bytemuck::zeroed_slice_box(len)
+}
+
+/// `len` records of zero words. The pages come from the allocator untouched, so a large ring costs
+/// memory only as far as it has been filled.
+#[cfg(not(tickwire_loom))]
+pub(crate) fn zeroed_records<const W: usize>(len: usize) -> Box<[[AtomicU64; W]]> {
     bytemuck::zeroed_slice_box(len)
 }
 
 #[cfg(tickwire_loom)]
 pub(crate) fn zeroed_words(len: usize) -> Box<[AtomicU64]> {
     (0..len).map(|_| AtomicU64::new(0)).collect()
+}
+
+#[cfg(tickwire_loom)]
+pub(crate) fn zeroed_records<const W: usize>(len: usize) -> Box<[[AtomicU64; W]]> {
+    (0..len).map(|_| std::array::from_fn(|_| AtomicU64::new(0))).collect()
 }
 
 /// One step of waiting for a writer that is between two stores.

@@ -115,7 +115,9 @@ impl Grid {
         tens.chain(twos).find_map(|scale| {
             let step = tick_size * scale;
             let whole = step.round();
-            if whole < 1.0 || (step - whole).abs() > whole * 1e-12 {
+            // One rounding when the tick size was read, one here. More room would take the twelfth
+            // power of ten for a grid of anything, such as thirds.
+            if !(whole >= 1.0 && (step - whole).abs() <= whole * (2.0 * f64::EPSILON)) {
                 return None;
             }
             // Lowest terms: where the step becomes 1, as it nearly always does, no division is due.
@@ -126,8 +128,12 @@ impl Grid {
 
     #[inline]
     fn holds(self, price: f64) -> bool {
+        // Adding what leaves no room for a fraction rounds to the nearest integer: two additions
+        // where the instruction set has no rounding and `round` is a call. Beyond 2^51 it may be off
+        // by one, where the tolerance below is larger than that.
+        const NO_FRACTION: f64 = 1.5 * (1_u64 << 52) as f64;
         let scaled = price * self.scale;
-        let whole = scaled.round_ties_even();
+        let whole = (scaled + NO_FRACTION) - NO_FRACTION;
         // A price that was parsed or computed in binary is off by a few units in the last place.
         (scaled - whole).abs() <= scaled.abs() * 1e-14 + 1e-9
             && (self.step == 1 || whole as i64 % self.step == 0)
@@ -158,6 +164,11 @@ impl Band {
         candidate: f64::NAN,
         agreed: 0,
     };
+
+    #[inline]
+    fn holds(&self, price: f64) -> bool {
+        price >= self.low && price <= self.high
+    }
 }
 
 /// Checks the ticks of one stream of one instrument.
@@ -165,6 +176,8 @@ impl Band {
 pub struct Validator {
     rules: Rules,
     grid: Option<Grid>,
+    /// The least legal price.
+    least: f64,
     band_floor: f64,
     band: Band,
 }
@@ -175,7 +188,9 @@ impl Validator {
     pub fn new(rules: Rules, tick_size: f64) -> Self {
         let grid = if rules.grid == Action::Off { None } else { Grid::new(tick_size) };
         let band_floor = rules.band_ticks * tick_size;
-        Self { rules, grid, band_floor, band: Band::OPEN }
+        // The least number above zero.
+        let least = if rules.allow_negative { f64::MIN } else { f64::from_bits(1) };
+        Self { rules, grid, least, band_floor, band: Band::OPEN }
     }
 
     /// Checks a trade. `closed_until` is the event time below which it would be late, ns.
@@ -184,6 +199,25 @@ impl Validator {
     /// The first rule that the trade breaks and that rejects.
     #[inline]
     pub fn trade(&mut self, trade: &Trade, closed_until: i64) -> Result<Flags, Reason> {
+        // Nearly every trade breaks no rule. What becomes of one that does is worked out apart.
+        let ordinary = trade.price >= self.least
+            && trade.price <= f64::MAX
+            && self.band.holds(trade.price)
+            && trade.size >= 0.0
+            && trade.size <= f64::MAX
+            && self.grid.is_none_or(|grid| grid.holds(trade.price))
+            && trade.ts_event != NO_TIME
+            && trade.ts_event >= closed_until
+            && !self.is_ahead(trade.ts_event, trade.ts_recv);
+        if ordinary {
+            self.follow(trade.price, trade.ts_event);
+            return Ok(Flags::NONE);
+        }
+        self.questionable_trade(trade, closed_until)
+    }
+
+    #[cold]
+    fn questionable_trade(&mut self, trade: &Trade, closed_until: i64) -> Result<Flags, Reason> {
         let mut flags = Flags::NONE;
         if trade.ts_event == NO_TIME {
             return Err(Reason::NoTime);
@@ -261,7 +295,7 @@ impl Validator {
     fn price(&self, price: f64) -> Result<(), Reason> {
         if !price.is_finite() {
             Err(Reason::NotFinite)
-        } else if price <= 0.0 && !self.rules.allow_negative {
+        } else if price < self.least {
             Err(Reason::NotPositive)
         } else {
             Ok(())
@@ -277,6 +311,11 @@ impl Validator {
     }
 
     #[inline]
+    fn is_ahead(&self, event: i64, recv: i64) -> bool {
+        recv != NO_TIME && event.saturating_sub(recv) > self.rules.skew_ns
+    }
+
+    #[inline]
     fn time(
         &self,
         event: i64,
@@ -284,7 +323,7 @@ impl Validator {
         closed_until: i64,
         flags: &mut Flags,
     ) -> Result<(), Reason> {
-        if recv != NO_TIME && event.saturating_sub(recv) > self.rules.skew_ns {
+        if self.is_ahead(event, recv) {
             flags.apply(self.rules.skew, Reason::Skew)?;
         }
         if event < closed_until {
@@ -296,11 +335,8 @@ impl Validator {
     /// Comes last: it is the one check that remembers, and only of ticks that passed the others.
     #[inline]
     fn in_band(&mut self, price: f64, ts: i64, flags: &mut Flags) -> Result<(), Reason> {
-        if self.rules.band == Action::Off {
-            return Ok(());
-        }
-        if price >= self.band.low && price <= self.band.high {
-            self.anchor(price, ts);
+        if self.band.holds(price) {
+            self.follow(price, ts);
             return Ok(());
         }
         self.off_band(price, ts, flags)
@@ -308,21 +344,32 @@ impl Validator {
 
     #[cold]
     fn off_band(&mut self, price: f64, ts: i64, flags: &mut Flags) -> Result<(), Reason> {
+        let agrees = (price - self.band.candidate).abs() <= self.half_width(self.band.candidate);
         let band = &mut self.band;
-        let agrees = (price - band.candidate).abs() <= self.rules.band_width * band.candidate.abs();
         band.agreed = if agrees { band.agreed + 1 } else { 1 };
         band.candidate = price;
         let stale = ts.saturating_sub(band.ts) > self.rules.band_age_ns;
         if stale || band.agreed >= self.rules.band_agree {
-            self.anchor(price, ts);
+            self.follow(price, ts);
             return Ok(());
         }
         flags.apply(self.rules.band, Reason::Band)
     }
 
+    /// Near zero, and at it, a fraction of the price is no room.
     #[inline]
-    fn anchor(&mut self, price: f64, ts: i64) {
-        let half = (price.abs() * self.rules.band_width).max(self.band_floor);
+    fn half_width(&self, price: f64) -> f64 {
+        let half = price.abs() * self.rules.band_width;
+        if half > self.band_floor { half } else { self.band_floor }
+    }
+
+    /// Puts the band around a price.
+    #[inline]
+    fn follow(&mut self, price: f64, ts: i64) {
+        if self.rules.band == Action::Off {
+            return;
+        }
+        let half = self.half_width(price);
         self.band.low = price - half;
         self.band.high = price + half;
         self.band.ts = self.band.ts.max(ts);
@@ -333,7 +380,7 @@ impl Validator {
 /// The price that a quote's band is judged by: the middle, or whatever side there is.
 #[inline]
 fn reference(quote: &Quote) -> f64 {
-    let middle = (quote.bid + quote.ask) * 0.5;
+    let middle = quote.bid.midpoint(quote.ask);
     if !middle.is_nan() {
         middle
     } else if !quote.bid.is_nan() {

@@ -19,6 +19,7 @@ use crate::errors::{self, ConfigError, DataError, UnknownInstrument};
 use crate::frame::frame;
 use crate::records::{self, BarNames, Receipt};
 use crate::snapshot::Snapshot;
+use crate::symbols::Symbols;
 
 /// Batches at least this long are applied with the GIL released.
 const RELEASE_GIL_ROWS: usize = 64;
@@ -27,6 +28,7 @@ const RELEASE_GIL_ROWS: usize = 64;
 pub(crate) struct PyEngine {
     core: Arc<Engine>,
     symbols: Vec<Py<PyString>>,
+    seen: Symbols,
     timeframes: Vec<Py<PyString>>,
     sources: [Py<PyString>; Source::ALL.len()],
 }
@@ -231,12 +233,10 @@ impl PyEngine {
         })
     }
 
-    /// Runs a session on one instrument: with the GIL if that is quick, else without.
-    #[inline]
+    /// Runs a session: with the GIL if that is quick, else without.
     fn write<T: Send>(
         &self,
         py: Python<'_>,
-        id: Option<InstrumentId>,
         quick: bool,
         work: impl FnOnce(&mut Session<'_>) -> T + Send,
     ) -> (T, CoreReceipt) {
@@ -245,7 +245,25 @@ impl PyEngine {
             let outcome = work(&mut session);
             (outcome, session.finish())
         };
-        if quick && id.is_none_or(|id| self.core.is_free(id)) { run() } else { py.detach(run) }
+        if quick { run() } else { py.detach(run) }
+    }
+
+    /// Applies one tick and says whether it was accepted. The GIL is kept unless another thread is
+    /// writing to the instrument.
+    #[inline]
+    fn write_tick(
+        &self,
+        py: Python<'_>,
+        id: Option<InstrumentId>,
+        tick: impl FnOnce(&mut Session<'_>, InstrumentId) -> Result<(), Reason> + Send,
+    ) -> bool {
+        let Some(id) = id else {
+            self.core.session().refuse(None, Reason::UnknownInstrument);
+            return false;
+        };
+        // The session ends without a receipt: for one tick the outcome is all there is to say.
+        let run = || tick(&mut self.core.session(), id).is_ok();
+        if self.core.is_free(id) { run() } else { py.detach(run) }
     }
 }
 
@@ -265,8 +283,9 @@ impl PyEngine {
                 Err(error) => Err(ConfigError::new_err(error.to_string())),
             })
             .collect::<PyResult<Vec<_>>>()?;
-        let core = Engine::new(specs, &timeframes);
+        let core = Arc::new(Engine::new(specs, &timeframes));
         Ok(Self {
+            seen: Symbols::new(Arc::clone(&core)),
             symbols: core
                 .ids()
                 .map(|id| PyString::intern(py, &core.spec(id).symbol).unbind())
@@ -277,7 +296,7 @@ impl PyEngine {
                 .map(|timeframe| PyString::intern(py, &timeframe.to_string()).unbind())
                 .collect(),
             sources: Source::ALL.map(|source| PyString::intern(py, source.name()).unbind()),
-            core: Arc::new(core),
+            core,
         })
     }
 
@@ -299,13 +318,18 @@ impl PyEngine {
     fn push_trade(
         &self,
         py: Python<'_>,
-        symbol: &str,
+        symbol: &Bound<'_, PyAny>,
         ts_event: Option<i64>,
         price: f64,
         size: f64,
         side: i8,
         ts_recv: Option<i64>,
-    ) -> bool {
+    ) -> PyResult<bool> {
+        if !matches!(side, -1..=1) {
+            return Err(DataError::new_err(format!(
+                "side: got {side}, expected 1 (buy), -1 (sell) or 0 (not known)"
+            )));
+        }
         let trade = Trade {
             ts_event: ts_event.unwrap_or(NO_TIME),
             ts_recv: ts_recv.unwrap_or(NO_TIME),
@@ -313,15 +337,8 @@ impl PyEngine {
             size,
             side: Side::from_sign(side),
         };
-        let id = self.core.find(symbol);
-        let work = |session: &mut Session<'_>| match id {
-            Some(id) => session.push_trade(id, &trade).is_ok(),
-            None => {
-                session.refuse(None, Reason::UnknownInstrument);
-                false
-            }
-        };
-        self.write(py, id, true, work).0
+        let id = self.seen.find(symbol)?;
+        Ok(self.write_tick(py, id, |session, id| session.push_trade(id, &trade)))
     }
 
     /// Apply one quote. A side, size or last price that is absent is NaN.
@@ -330,7 +347,7 @@ impl PyEngine {
     fn push_quote(
         &self,
         py: Python<'_>,
-        symbol: &str,
+        symbol: &Bound<'_, PyAny>,
         ts_event: Option<i64>,
         bid: f64,
         ask: f64,
@@ -338,7 +355,7 @@ impl PyEngine {
         ask_size: f64,
         ts_recv: Option<i64>,
         last: f64,
-    ) -> bool {
+    ) -> PyResult<bool> {
         let quote = Quote {
             ts_event: ts_event.unwrap_or(NO_TIME),
             ts_recv: ts_recv.unwrap_or(NO_TIME),
@@ -348,15 +365,8 @@ impl PyEngine {
             ask_size,
             last,
         };
-        let id = self.core.find(symbol);
-        let work = |session: &mut Session<'_>| match id {
-            Some(id) => session.push_quote(id, &quote).is_ok(),
-            None => {
-                session.refuse(None, Reason::UnknownInstrument);
-                false
-            }
-        };
-        self.write(py, id, true, work).0
+        let id = self.seen.find(symbol)?;
+        Ok(self.write_tick(py, id, |session, id| session.push_quote(id, &quote)))
     }
 
     /// Apply columns of trades. `symbols[codes[i]]` is the instrument of row i; without codes, all
@@ -372,7 +382,7 @@ impl PyEngine {
         size: PyReadonlyArray1<'_, f64>,
         side: Option<PyReadonlyArray1<'_, i8>>,
         ts_recv: Option<PyReadonlyArray1<'_, i64>>,
-    ) -> PyResult<Receipt> {
+    ) -> PyResult<Py<Receipt>> {
         let rows = ts_event.len();
         let ids: Vec<_> = symbols.iter().map(|symbol| self.core.find(symbol)).collect();
         let codes = optional("symbol", codes.as_ref(), rows)?;
@@ -396,7 +406,7 @@ impl PyEngine {
                 }
             }
         };
-        Receipt::new(py, &self.write(py, None, rows < RELEASE_GIL_ROWS, work).1)
+        Receipt::new(py, &self.write(py, rows < RELEASE_GIL_ROWS, work).1)
     }
 
     /// Apply columns of quotes; see `_push_trades`.
@@ -413,7 +423,7 @@ impl PyEngine {
         ask_size: Option<PyReadonlyArray1<'_, f64>>,
         last: Option<PyReadonlyArray1<'_, f64>>,
         ts_recv: Option<PyReadonlyArray1<'_, i64>>,
-    ) -> PyResult<Receipt> {
+    ) -> PyResult<Py<Receipt>> {
         let rows = ts_event.len();
         let ids: Vec<_> = symbols.iter().map(|symbol| self.core.find(symbol)).collect();
         let codes = optional("symbol", codes.as_ref(), rows)?;
@@ -443,7 +453,7 @@ impl PyEngine {
                 }
             }
         };
-        Receipt::new(py, &self.write(py, None, rows < RELEASE_GIL_ROWS, work).1)
+        Receipt::new(py, &self.write(py, rows < RELEASE_GIL_ROWS, work).1)
     }
 
     /// Put in ready bars; returns what became of them as a dict of counts.
@@ -491,8 +501,8 @@ impl PyEngine {
                 revision: 0,
             })
             .collect();
-        let (outcome, _) = self
-            .write(py, None, false, |session| session.push_bars(id, source, level, bars, replace));
+        let (outcome, _) =
+            self.write(py, false, |session| session.push_bars(id, source, level, bars, replace));
         let outcome = outcome.map_err(|error| errors::history(&error))?;
         let dict = PyDict::new(py);
         dict.set_item("received", outcome.received)?;
@@ -506,7 +516,7 @@ impl PyEngine {
     /// Close, for all instruments, every bar that ends at or before `now_ns` (int ns UTC). Ticks that
     /// belong to them are late from then on.
     fn advance(&self, py: Python<'_>, now_ns: i64) {
-        self.write(py, None, false, |session| session.advance(now_ns));
+        self.write(py, false, |session| session.advance(now_ns));
     }
 
     /// Say that data is missing from `start_ns` (None: the feed was only just joined) to `end_ns`,
@@ -534,9 +544,10 @@ impl PyEngine {
         let work = |session: &mut Session<'_>| {
             ids.iter().try_for_each(|&id| session.mark_gap(id, start_ns, end_ns))
         };
-        self.write(py, None, false, work).0.map_err(|error| errors::history(&error))
+        self.write(py, false, work).0.map_err(|error| errors::history(&error))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "one argument for each of Python's")]
     fn _bars<'py>(
         &self,
         py: Python<'py>,

@@ -28,22 +28,23 @@ pub(crate) struct Feed {
 }
 
 /// The bytes of a payload, copied only where Python could change them meanwhile.
-enum Payload<'py> {
-    Bytes(Bound<'py, PyBytes>),
-    Text(Bound<'py, PyString>),
+enum Payload<'a, 'py> {
+    Bytes(&'a Bound<'py, PyBytes>),
+    Text(&'a Bound<'py, PyString>),
+    Copy(Bound<'py, PyBytes>),
 }
 
-impl<'py> Payload<'py> {
-    fn new(data: &Bound<'py, PyAny>) -> PyResult<Self> {
+impl<'a, 'py> Payload<'a, 'py> {
+    fn new(data: &'a Bound<'py, PyAny>) -> PyResult<Self> {
         if let Ok(bytes) = data.cast::<PyBytes>() {
-            return Ok(Self::Bytes(bytes.clone()));
+            return Ok(Self::Bytes(bytes));
         }
         if let Ok(text) = data.cast::<PyString>() {
-            return Ok(Self::Text(text.clone()));
+            return Ok(Self::Text(text));
         }
         if data.is_instance_of::<PyByteArray>() || data.is_instance_of::<PyMemoryView>() {
             let bytes = data.py().get_type::<PyBytes>().call1((data,))?;
-            return Ok(Self::Bytes(bytes.cast_into()?));
+            return Ok(Self::Copy(bytes.cast_into()?));
         }
         let got = data.get_type();
         Err(PyTypeError::new_err(format!(
@@ -56,12 +57,13 @@ impl<'py> Payload<'py> {
         match self {
             Self::Bytes(bytes) => Ok(bytes.as_bytes()),
             Self::Text(text) => Ok(text.to_str()?.as_bytes()),
+            Self::Copy(bytes) => Ok(bytes.as_bytes()),
         }
     }
 }
 
 impl Feed {
-    pub(crate) fn push(&self, data: &Bound<'_, PyAny>, ts_recv: Option<i64>) -> PyResult<Receipt> {
+    fn push(&self, data: &Bound<'_, PyAny>, ts_recv: Option<i64>) -> PyResult<Py<Receipt>> {
         let py = data.py();
         let payload = Payload::new(data)?;
         let bytes = payload.as_bytes()?;
@@ -118,7 +120,7 @@ impl Feed {
     ///     data: SignalR JSON records, each ended by 0x1E; bytes-like or str.
     ///     ts_recv: arrival time, int ns UTC, given to every tick in it.
     #[pyo3(signature = (data, ts_recv=None))]
-    fn push_bytes(&self, data: &Bound<'_, PyAny>, ts_recv: Option<i64>) -> PyResult<Receipt> {
+    fn push_bytes(&self, data: &Bound<'_, PyAny>, ts_recv: Option<i64>) -> PyResult<Py<Receipt>> {
         self.push(data, ts_recv)
     }
 

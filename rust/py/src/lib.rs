@@ -8,6 +8,7 @@ mod frame;
 mod records;
 mod snapshot;
 mod subscription;
+mod symbols;
 mod websocket;
 
 use pyo3::prelude::*;

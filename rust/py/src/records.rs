@@ -1,6 +1,7 @@
 //! Trades, quotes, bars and receipts as Python objects: frozen, compared by value.
 
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 use tickwire_core::record::{self, NO_TIME};
 use tickwire_core::{bars, engine};
@@ -253,15 +254,32 @@ pub(crate) struct Receipt {
     control: Py<PyTuple>,
 }
 
+/// Receipts of so many ticks, all accepted, and nothing else. Nearly every payload of a live feed
+/// gets one of them, and making an object costs as much as decoding a field or two; receipts are
+/// frozen, so that one will do for all.
+static ALL_ACCEPTED: [PyOnceLock<Py<Receipt>>; 9] = [const { PyOnceLock::new() }; 9];
+
 impl Receipt {
-    pub(crate) fn new(py: Python<'_>, receipt: &engine::Receipt) -> PyResult<Self> {
+    pub(crate) fn new(py: Python<'_>, receipt: &engine::Receipt) -> PyResult<Py<Self>> {
+        let plain = receipt.rejected == 0 && receipt.control.is_empty();
+        match usize::try_from(receipt.accepted).ok().and_then(|count| ALL_ACCEPTED.get(count)) {
+            Some(shared) if plain => {
+                let made = shared.get_or_try_init(py, || Self::make(py, receipt))?;
+                Ok(made.clone_ref(py))
+            }
+            _ => Self::make(py, receipt),
+        }
+    }
+
+    fn make(py: Python<'_>, receipt: &engine::Receipt) -> PyResult<Py<Self>> {
         let control = receipt.control.iter().map(|record| PyBytes::new(py, record));
-        Ok(Self {
+        let made = Self {
             received: receipt.received,
             accepted: receipt.accepted,
             rejected: receipt.rejected,
             control: PyTuple::new(py, control)?.unbind(),
-        })
+        };
+        Py::new(py, made)
     }
 }
 

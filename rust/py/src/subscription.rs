@@ -18,10 +18,41 @@ use crate::errors::{ConfigError, SubscriptionClosed};
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
 
 struct State {
-    core: Core,
+    stage: Stage,
     /// Fetched from the rings, not yet handed out.
     fetched: VecDeque<Item>,
-    closed: bool,
+}
+
+enum Stage {
+    Open(Core),
+    /// Nothing is fetched any more; what became of everything until then.
+    Closed(Delivery),
+}
+
+impl State {
+    fn fetch(&mut self) {
+        if let Stage::Open(core) = &mut self.stage {
+            self.fetched.extend(core.poll());
+        }
+    }
+
+    /// Keeps what is waiting and lets go of the streams: a busy market must not hold up the end.
+    fn close(&mut self) {
+        self.fetch();
+        let stage = std::mem::replace(&mut self.stage, Stage::Closed(Delivery::default()));
+        self.stage = Stage::Closed(match stage {
+            Stage::Open(core) => core.close(),
+            Stage::Closed(delivery) => delivery,
+        });
+    }
+}
+
+/// What a wait ended with.
+enum Next {
+    Item(Item),
+    /// Closed, and everything it held has been delivered.
+    Closed,
+    TimedOut,
 }
 
 /// See `tickwire.Subscription`.
@@ -44,34 +75,34 @@ impl Subscription {
     fn take(&self) -> Option<Item> {
         let mut state = self.lock();
         if state.fetched.is_empty() {
-            let items = state.core.poll();
-            state.fetched.extend(items);
+            state.fetch();
         }
         state.fetched.pop_front()
     }
 
     fn is_closed(&self) -> bool {
-        self.lock().closed
+        matches!(self.lock().stage, Stage::Closed(_))
     }
 
-    /// The next item, or None once the time is over or the subscription closed and empty.
-    fn wait(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<Option<Item>> {
+    fn wait(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<Next> {
         loop {
             if let Some(item) = self.take() {
-                return Ok(Some(item));
+                return Ok(Next::Item(item));
             }
             self.signal.arm();
+            // Asked before looking again: closing may be what fetches the last items.
+            let closed = self.is_closed();
             // What came before the signal was armed does not raise it.
             if let Some(item) = self.take() {
-                return Ok(Some(item));
+                return Ok(Next::Item(item));
             }
-            if self.is_closed() {
-                return Ok(None);
+            if closed {
+                return Ok(Next::Closed);
             }
             let left =
                 deadline.map_or(SIGNAL_CHECK, |at| at.saturating_duration_since(Instant::now()));
             if left.is_zero() {
-                return Ok(None);
+                return Ok(Next::TimedOut);
             }
             let _ = py.detach(|| self.signal.wait(left.min(SIGNAL_CHECK)));
             py.check_signals()?;
@@ -132,18 +163,17 @@ impl Subscription {
         }
         let core = py.detach(|| Core::new(&core, &interest));
         let signal = Arc::clone(core.signal());
-        let state = State { core, fetched: VecDeque::new(), closed: false };
+        let state = State { stage: Stage::Open(core), fetched: VecDeque::new() };
         Ok(Self { engine, signal, state: Mutex::new(state) })
     }
 
     /// Everything that is waiting, as a list; empty when there is nothing. Never blocks.
     fn poll<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let mut items: Vec<Item> = Vec::new();
-        {
+        let items = {
             let mut state = self.lock();
-            items.extend(state.fetched.drain(..));
-            items.extend(state.core.poll());
-        }
+            state.fetch();
+            std::mem::take(&mut state.fetched)
+        };
         items.iter().map(|item| self.item(py, item)).collect()
     }
 
@@ -167,11 +197,9 @@ impl Subscription {
         };
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         match self.wait(py, deadline)? {
-            Some(item) => self.item(py, &item),
-            None if self.is_closed() => {
-                Err(SubscriptionClosed::new_err("the subscription was closed"))
-            }
-            None => Err(PyTimeoutError::new_err(format!(
+            Next::Item(item) => self.item(py, &item),
+            Next::Closed => Err(SubscriptionClosed::new_err("the subscription was closed")),
+            Next::TimedOut => Err(PyTimeoutError::new_err(format!(
                 "nothing came within {} s",
                 timeout.unwrap_or_default()
             ))),
@@ -184,8 +212,8 @@ impl Subscription {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self.wait(py, None)? {
-            Some(item) => self.item(py, &item),
-            None => Err(PyStopIteration::new_err(())),
+            Next::Item(item) => self.item(py, &item),
+            Next::Closed | Next::TimedOut => Err(PyStopIteration::new_err(())),
         }
     }
 
@@ -209,7 +237,7 @@ impl Subscription {
 
     /// Stop. What it holds can still be read; then iteration ends. Closing twice is harmless.
     fn close(&self) {
-        self.lock().closed = true;
+        self.lock().close();
         self.signal.raise();
         self.signal.clear_hook();
     }
@@ -225,7 +253,11 @@ impl Subscription {
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (Delivery { published, delivered, pending, shed }, fetched) = {
             let state = self.lock();
-            (state.core.delivery(), state.fetched.len() as u64)
+            let delivery = match &state.stage {
+                Stage::Open(core) => core.delivery(),
+                Stage::Closed(delivery) => *delivery,
+            };
+            (delivery, state.fetched.len() as u64)
         };
         let stats = PyDict::new(py);
         stats.set_item("published", published)?;

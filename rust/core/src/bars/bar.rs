@@ -1,31 +1,40 @@
 //! A bar: while ticks still enter it ([`OpenBar`]), and once it is closed ([`Bar`]).
 
-/// A compensated sum: exact for integers up to 2^53, and within a few units in the last place for
-/// anything else, however many terms it has (T. J. Dekker's and D. E. Knuth's two-sum).
+/// Sums of sizes and of prices times sizes, compensated: exact for integers up to 2^53, and for
+/// anything else within a few units in the last place of the sum of magnitudes, however many terms
+/// there are (T. J. Dekker's fast two-sum; where a term is larger than the sum so far, what is kept of
+/// the rounding is itself rounded once). Side by side, because the processor adds pairs as it adds
+/// one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Sum {
-    high: f64,
-    low: f64,
+pub(crate) struct Sums {
+    /// Volume and notional.
+    high: [f64; 2],
+    /// What the additions above have rounded away.
+    low: [f64; 2],
 }
 
-impl Sum {
+impl Sums {
     #[inline]
-    pub(crate) fn add(&mut self, term: f64) {
-        let sum = self.high + term;
-        let virtual_term = sum - self.high;
-        self.low += (self.high - (sum - virtual_term)) + (term - virtual_term);
-        self.high = sum;
+    fn add(&mut self, terms: [f64; 2]) {
+        for lane in 0..2 {
+            let sum = self.high[lane] + terms[lane];
+            self.low[lane] += terms[lane] - (sum - self.high[lane]);
+            self.high[lane] = sum;
+        }
     }
 
     #[inline]
-    pub(crate) fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: &Self) {
         self.add(other.high);
-        self.low += other.low;
+        self.low = [self.low[0] + other.low[0], self.low[1] + other.low[1]];
     }
 
-    #[inline]
-    pub(crate) fn value(self) -> f64 {
-        self.high + self.low
+    fn volume(&self) -> f64 {
+        self.high[0] + self.low[0]
+    }
+
+    fn notional(&self) -> f64 {
+        self.high[1] + self.low[1]
     }
 }
 
@@ -67,8 +76,7 @@ pub(crate) struct OpenBar {
     pub(crate) high: f64,
     pub(crate) low: f64,
     pub(crate) close: f64,
-    pub(crate) volume: Sum,
-    pub(crate) notional: Sum,
+    sums: Sums,
     pub(crate) trades: u64,
     pub(crate) complete: bool,
 }
@@ -86,14 +94,18 @@ impl OpenBar {
             high: price,
             low: price,
             close: price,
-            volume: Sum::default(),
-            notional: Sum::default(),
+            sums: Sums::default(),
             trades: 1,
             complete: true,
         };
-        bar.volume.add(size);
-        bar.notional.add(price * size);
+        bar.sums.add([size, price * size]);
         bar
+    }
+
+    /// Whether the bar covers a time.
+    #[inline]
+    pub(crate) fn holds(&self, ts: i64) -> bool {
+        self.start <= ts && ts < self.end
     }
 
     /// Adds a tick. Among equal event times arrival decides: the first opens, the last closes.
@@ -109,8 +121,7 @@ impl OpenBar {
         // Not f64::max: prices are finite here, and the plain comparison is one instruction.
         self.high = if price > self.high { price } else { self.high };
         self.low = if price < self.low { price } else { self.low };
-        self.volume.add(size);
-        self.notional.add(price * size);
+        self.sums.add([size, price * size]);
         self.trades += 1;
     }
 
@@ -133,8 +144,7 @@ impl OpenBar {
         }
         self.high = self.high.max(part.high);
         self.low = self.low.min(part.low);
-        self.volume.merge(part.volume);
-        self.notional.merge(part.notional);
+        self.sums.merge(&part.sums);
         self.trades += part.trades;
         self.complete &= part.complete;
     }
@@ -147,8 +157,7 @@ impl OpenBar {
         open.high = bar.high;
         open.low = bar.low;
         open.close = bar.close;
-        open.volume.add(bar.volume);
-        open.notional.add(if bar.volume == 0.0 { 0.0 } else { bar.vwap * bar.volume });
+        open.sums.add([bar.volume, if bar.volume == 0.0 { 0.0 } else { bar.vwap * bar.volume }]);
         open.trades = bar.trades;
         open.complete = bar.complete;
         open
@@ -156,7 +165,7 @@ impl OpenBar {
 
     /// The bar as readers see it.
     pub(crate) fn close(&self) -> Bar {
-        let volume = self.volume.value();
+        let volume = self.sums.volume();
         Bar {
             ts: self.start,
             ts_end: self.end,
@@ -165,7 +174,7 @@ impl OpenBar {
             low: self.low,
             close: self.close,
             volume,
-            vwap: if volume == 0.0 { f64::NAN } else { self.notional.value() / volume },
+            vwap: if volume == 0.0 { f64::NAN } else { self.sums.notional() / volume },
             trades: self.trades,
             complete: self.complete,
             revision: 0,
@@ -185,10 +194,10 @@ impl OpenBar {
             self.high.to_bits(),
             self.low.to_bits(),
             self.close.to_bits(),
-            self.volume.high.to_bits(),
-            self.volume.low.to_bits(),
-            self.notional.high.to_bits(),
-            self.notional.low.to_bits(),
+            self.sums.high[0].to_bits(),
+            self.sums.high[1].to_bits(),
+            self.sums.low[0].to_bits(),
+            self.sums.low[1].to_bits(),
             self.trades,
             u64::from(self.complete),
         ]
@@ -205,8 +214,7 @@ impl OpenBar {
             high: number(5),
             low: number(6),
             close: number(7),
-            volume: Sum { high: number(8), low: number(9) },
-            notional: Sum { high: number(10), low: number(11) },
+            sums: Sums { high: [number(8), number(9)], low: [number(10), number(11)] },
             trades: words[12],
             complete: words[13] != 0,
         }

@@ -10,6 +10,7 @@
 
 use super::bar::OpenBar;
 use super::timeframe::Timeframe;
+use crate::record::NO_TIME;
 
 /// Takes closed bars: the level's index and the bar.
 pub(crate) trait Closed {
@@ -26,6 +27,30 @@ struct Level {
     open: Vec<OpenBar>,
 }
 
+impl Level {
+    /// Returns whether the tick entered the newest bar, as nearly every one does.
+    #[inline]
+    fn add(&mut self, ts: i64, price: f64, size: f64) -> bool {
+        if let Some(bar) = self.open.last_mut()
+            && bar.holds(ts)
+        {
+            bar.add(ts, price, size);
+            return true;
+        }
+        self.add_elsewhere(ts, price, size);
+        false
+    }
+
+    #[cold]
+    fn add_elsewhere(&mut self, ts: i64, price: f64, size: f64) {
+        let bucket = self.timeframe.bucket(ts);
+        match self.open.binary_search_by_key(&bucket.0, |bar| bar.start) {
+            Ok(index) => self.open[index].add(ts, price, size),
+            Err(index) => self.open.insert(index, OpenBar::of_tick(bucket, ts, price, size)),
+        }
+    }
+}
+
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Ladder {
@@ -33,10 +58,6 @@ pub(crate) struct Ladder {
     levels: Vec<Level>,
     /// Indices of the levels that ticks enter.
     roots: Vec<usize>,
-    /// The closing time at which a bar closes or the limit for late ticks moves.
-    next_close: i64,
-    /// Ticks below this belong to a closed bar.
-    closed_until: i64,
     /// Spans without data, `[start, end)`; a bar that overlaps one is not complete.
     gaps: Vec<(i64, i64)>,
 }
@@ -66,19 +87,24 @@ impl Ladder {
                 None => roots.push(index),
             }
         }
-        Self { levels, roots, next_close: i64::MIN + 1, closed_until: i64::MIN, gaps: Vec::new() }
+        Self { levels, roots, gaps: Vec::new() }
     }
 
-    /// The event time below which a tick is late.
-    #[inline]
-    pub(crate) fn closed_until(&self) -> i64 {
-        self.closed_until
-    }
-
-    /// Whether a closing time would close anything.
-    #[inline]
-    pub(crate) fn due(&self, closing_time: i64) -> bool {
-        closing_time >= self.next_close
+    /// Given a closing time, the event time below which a tick is late, because a bar that it would
+    /// enter is closed; and the next closing time at which that moves. No bar of any timeframe ends
+    /// in between.
+    pub(crate) fn limits(&self, closing_time: i64) -> (i64, i64) {
+        let (mut closed_until, mut next_close) = (NO_TIME, i64::MAX);
+        for &root in &self.roots {
+            let level = &self.levels[root];
+            let (start, end) = match level.open.first() {
+                Some(bar) if bar.holds(closing_time) => (bar.start, bar.end),
+                _ => level.timeframe.bucket(closing_time),
+            };
+            closed_until = closed_until.max(start);
+            next_close = next_close.min(end);
+        }
+        (closed_until, next_close)
     }
 
     /// Bars of a level that are not closed, oldest first: ticks where the level is a root, closed
@@ -87,81 +113,46 @@ impl Ladder {
         &self.levels[level].open
     }
 
-    /// Whether ticks enter the level directly.
-    pub(crate) fn is_root(&self, level: usize) -> bool {
-        self.roots.contains(&level)
+    /// The largest number of open bars that any level has; where it is rolled up, it has one at most.
+    pub(crate) fn most_open(&self) -> usize {
+        self.roots.iter().map(|&root| self.levels[root].open.len()).fold(1, usize::max)
     }
 
-    /// Adds a tick that is not late.
+    /// The levels that ticks enter directly.
+    pub(crate) fn roots(&self) -> &[usize] {
+        &self.roots
+    }
+
+    /// Adds a tick that is not late. Returns whether nothing but the newest open bar of each root
+    /// changed.
     #[inline]
-    pub(crate) fn add(&mut self, ts: i64, price: f64, size: f64) {
-        if let [root] = self.roots[..] {
-            // Nearly every tick enters the newest bar of the only root.
-            if let Some(bar) = self.levels[root].open.last_mut()
-                && ts >= bar.start
-                && ts < bar.end
-            {
-                bar.add(ts, price, size);
-                return;
-            }
+    pub(crate) fn add(&mut self, ts: i64, price: f64, size: f64) -> bool {
+        // The smallest timeframe is always a root, and nearly always the only one.
+        let Some((smallest, larger)) = self.levels.split_first_mut() else { return true };
+        let mut newest = smallest.add(ts, price, size);
+        for &root in &self.roots[1..] {
+            newest &= larger[root - 1].add(ts, price, size);
         }
-        self.add_slow(ts, price, size);
-    }
-
-    #[cold]
-    fn add_slow(&mut self, ts: i64, price: f64, size: f64) {
-        for &root in &self.roots {
-            let level = &mut self.levels[root];
-            let bucket = level.timeframe.bucket(ts);
-            match level.open.binary_search_by_key(&bucket.0, |bar| bar.start) {
-                Ok(index) => level.open[index].add(ts, price, size),
-                Err(index) => {
-                    level.open.insert(index, OpenBar::of_tick(bucket, ts, price, size));
-                    self.next_close = self.next_close.min(bucket.1);
-                }
-            }
-        }
+        newest
     }
 
     /// Closes every bar that ends at or before `closing_time`, in order of time, smaller timeframes
     /// first, and moves the limit for late ticks.
     pub(crate) fn close(&mut self, closing_time: i64, out: &mut impl Closed) {
         for index in 0..self.levels.len() {
-            let open = &mut self.levels[index].open;
-            match open.partition_point(|bar| bar.end <= closing_time) {
-                0 => {}
-                1 => {
-                    let bar = open.remove(0);
-                    self.emit(index, bar, out);
-                }
-                // After a long lateness many close at once; taking them one by one would move the
-                // rest of the list each time.
-                due => {
-                    let bars: Vec<OpenBar> = open.drain(..due).collect();
-                    for bar in bars {
-                        self.emit(index, bar, out);
-                    }
-                }
+            let due = |bar: &OpenBar| bar.end <= closing_time;
+            let count = self.levels[index].open.iter().take_while(|bar| due(bar)).count();
+            for position in 0..count {
+                let bar = self.levels[index].open[position];
+                self.emit(index, bar, out);
             }
+            self.levels[index].open.drain(..count);
         }
-        self.forbid_before(closing_time);
-    }
-
-    /// Makes ticks late whose bar, in any root timeframe, ends at or before `closing_time`.
-    pub(crate) fn forbid_before(&mut self, closing_time: i64) {
-        let buckets = |index: usize| self.levels[index].timeframe.bucket(closing_time);
-        let until = self.roots.iter().map(|&root| buckets(root).0).max().unwrap_or(i64::MIN);
-        // Also where no bar is open, the limit moves with every bucket that time leaves behind.
-        let boundary = self.roots.iter().map(|&root| buckets(root).1).min().unwrap_or(i64::MAX);
-        let oldest = (0..self.levels.len()).map(|index| buckets(index).0).min();
-        self.closed_until = self.closed_until.max(until);
-        self.next_close = self
-            .levels
-            .iter()
-            .filter_map(|level| level.open.first())
-            .map(|bar| bar.end)
-            .fold(boundary, i64::min);
-        self.gaps.retain(|gap| Some(gap.1) > oldest);
+        if !self.gaps.is_empty() {
+            let starts = self.levels.iter().map(|level| level.timeframe.bucket(closing_time).0);
+            let oldest = starts.min();
+            self.gaps.retain(|gap| Some(gap.1) > oldest);
+        }
     }
 
     fn emit(&mut self, index: usize, mut bar: OpenBar, out: &mut impl Closed) {
@@ -176,15 +167,15 @@ impl Ladder {
     /// Merges a closed bar into a larger timeframe.
     fn roll_up(&mut self, child: usize, part: &OpenBar, out: &mut impl Closed) {
         let level = &mut self.levels[child];
-        let bucket = level.timeframe.bucket(part.start);
         match level.open.first_mut() {
-            Some(bar) if bar.start == bucket.0 => bar.merge(part),
-            Some(_) => {
-                // Parts come in order of time, so the bar before this bucket is finished.
-                let finished = std::mem::replace(&mut level.open[0], part.within(bucket));
+            // Parts come in order of time.
+            Some(bar) if part.start < bar.end => bar.merge(part),
+            Some(bar) => {
+                let next = part.within(level.timeframe.bucket(part.start));
+                let finished = std::mem::replace(bar, next);
                 self.emit(child, finished, out);
             }
-            None => level.open.push(part.within(bucket)),
+            None => level.open.push(part.within(level.timeframe.bucket(part.start))),
         }
     }
 
@@ -199,11 +190,8 @@ impl Ladder {
 
     /// Replaces the closed parts that a rolled-up level holds.
     pub(crate) fn set_parts(&mut self, level: usize, parts: Option<OpenBar>) {
-        debug_assert!(!self.is_root(level), "ticks of a root would be lost");
+        debug_assert!(!self.roots.contains(&level), "ticks of a root would be lost");
         self.levels[level].open.clear();
-        if let Some(bar) = parts {
-            self.next_close = self.next_close.min(bar.end);
-            self.levels[level].open.push(bar);
-        }
+        self.levels[level].open.extend(parts);
     }
 }

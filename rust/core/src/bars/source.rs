@@ -47,7 +47,7 @@ impl Source {
             Self::Trade => f64::NAN,
             Self::Bid => quote.bid,
             Self::Ask => quote.ask,
-            Self::Mid => (quote.bid + quote.ask) * 0.5,
+            Self::Mid => quote.bid.midpoint(quote.ask),
             Self::Last => quote.last,
         }
     }

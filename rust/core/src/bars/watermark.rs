@@ -40,7 +40,7 @@ impl Watermark {
         if ts_event > self.believed {
             if ts_recv == NO_TIME {
                 // The first tick of all is a jump, too.
-                if ts_event.saturating_sub(self.believed) > JUMP_NS {
+                if ts_event.wrapping_sub(self.believed) as u64 > JUMP_NS as u64 {
                     self.doubt(ts_event);
                     return self.closing_time;
                 }

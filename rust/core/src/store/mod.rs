@@ -7,7 +7,8 @@
 //!   append happens (a full tail, history, a revision), so readers never see half of such a change.
 //! - An append costs the same however long the history is: a full tail becomes a part as it is.
 //!   Copying many small parts into few large ones is done by readers, who profit from it.
-//! - Retention drops whole parts; up to a quarter more bars than asked for may be kept.
+//! - Retention drops whole parts; up to a quarter more bars than asked for may be kept, or 512 where
+//!   that is more.
 //!
 //! It does not say how many bars of a tail belong to a consistent cut: the snapshot does.
 

@@ -196,8 +196,9 @@ impl Series {
         (0..columns.len()).map(|row| columns.bar(row, self.timeframe)).collect()
     }
 
-    /// The same series with bars (ascending, distinct) put in, in place of those of equal label.
-    /// Costs in proportion to the parts between the first and the last of them.
+    /// The same series with bars (ascending, distinct) put in, in place of those of equal label, in
+    /// parts small enough for `retain`; none is dropped. Costs in proportion to the parts between the
+    /// first and the last of them.
     pub(crate) fn with_bars(&self, bars: &[Bar], retain: usize) -> Result<Self, ArrowError> {
         let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
             return Ok(self.clone());
@@ -220,19 +221,26 @@ impl Series {
             series.appended_before += self.tail.len() as u64;
             series.tail = Arc::new(Tail::new(self.tail.capacity()));
         }
-        let merged = merge(&old, bars, self.timeframe).into_chunk()?;
         let mut parts = self.parts[..begin].to_vec();
-        parts.push(Part::Chunk(Arc::new(merged)));
+        for columns in merge(&old, bars, self.timeframe, largest_part(retain)) {
+            parts.push(Part::Chunk(Arc::new(columns.into_chunk()?)));
+        }
         if !touches_tail {
             parts.extend_from_slice(&self.parts[stop..]);
         }
-        series.parts = retained(parts, retain).into();
+        series.parts = parts.into();
         Ok(series)
+    }
+
+    /// The series without the oldest parts that are not needed to keep `retain` rows.
+    pub(crate) fn retained(&self, retain: usize) -> Self {
+        let parts = retained(self.parts.to_vec(), retain.saturating_sub(self.tail.len()));
+        Self { parts: parts.into(), ..self.clone() }
     }
 
     /// The series with its small parts copied together into few large ones, if that is worthwhile.
     pub(crate) fn compacted(&self, retain: usize) -> Result<Option<Self>, ArrowError> {
-        let groups = groups(&self.parts, (retain / 4).clamp(ONE_BATCH, PART));
+        let groups = groups(&self.parts, largest_part(retain));
         if groups.len() == self.parts.len()
             && self.parts.iter().all(|part| matches!(part, Part::Chunk(_)))
         {
@@ -267,6 +275,12 @@ impl Series {
     }
 }
 
+/// Rows of the largest part where so many rows are to be retained: parts are dropped as a whole, and
+/// the tail comes on top.
+fn largest_part(retain: usize) -> usize {
+    (retain / 8).clamp(TAIL.start, PART)
+}
+
 /// Drops the oldest parts as far as `retain` rows stay in the others.
 fn retained(mut parts: Vec<Part>, retain: usize) -> Vec<Part> {
     let mut rows: usize = parts.iter().map(Part::len).sum();
@@ -299,22 +313,33 @@ fn groups(parts: &[Part], largest: usize) -> Vec<Range<usize>> {
     groups.into_iter().map(|(range, _)| range).collect()
 }
 
-/// Old rows and new bars in order of time; a new bar takes the place of an old row of its label.
-fn merge(old: &Columns, new: &[Bar], timeframe: Timeframe) -> Columns {
-    let mut merged = Columns::with_capacity(old.len() + new.len());
+/// Old rows and new bars in order of time, in pieces of at most `rows`; a new bar takes the place of
+/// an old row of its label.
+fn merge(old: &Columns, new: &[Bar], timeframe: Timeframe, rows: usize) -> Vec<Columns> {
+    let mut left = old.len() + new.len();
+    let mut pieces: Vec<Columns> = Vec::new();
+    let mut push = |bar: &Bar| {
+        if pieces.last().is_none_or(|piece| piece.len() == rows) {
+            pieces.push(Columns::with_capacity(left.min(rows)));
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(bar);
+        }
+        left -= 1;
+    };
     let mut row = 0;
     for bar in new {
         while row < old.len() && old.ts[row] < bar.ts {
-            merged.push(&old.bar(row, timeframe));
+            push(&old.bar(row, timeframe));
             row += 1;
         }
         row += usize::from(row < old.len() && old.ts[row] == bar.ts);
-        merged.push(bar);
+        push(bar);
     }
     for row in row..old.len() {
-        merged.push(&old.bar(row, timeframe));
+        push(&old.bar(row, timeframe));
     }
-    merged
+    pieces
 }
 
 /// The writing end of a series.
@@ -373,7 +398,7 @@ impl SeriesWriter {
 
     /// The full tail becomes a part; a new one, twice as long up to a limit, takes its place.
     fn seal(&mut self, view: &ArcSwap<View>) {
-        let most = (self.retain / 4).clamp(TAIL.start, TAIL.end);
+        let most = (self.retain / 8).clamp(TAIL.start, TAIL.end);
         let tail = Arc::new(Tail::new((self.tail.capacity() * 2).min(most)));
         view.rcu(|view| {
             let series = &view.series[self.index];

@@ -1,0 +1,134 @@
+"""Hub payloads cut anywhere: the same state as fed whole. The wire knows no borders of records."""
+
+from __future__ import annotations
+
+import functools
+import random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tickwire as tw
+from effort import LONG, examples
+from states import differences, state
+
+S = 1_000_000_000
+SYMBOL = "CON.F.US.MNQ.U26"
+RECV = 1_787_172_691 * S
+
+
+def engine_of() -> tw.Engine:
+    return tw.Engine(tw.Instrument(SYMBOL, tick_size=0.25, source=("trade", "bid", "mid")), ["1s", "1m"])
+
+
+def message(target: str, data: str, symbol: str = SYMBOL) -> str:
+    return f'{{"type":1,"target":"{target}","arguments":["{symbol}",{data}]}}'
+
+
+def captured(count: int) -> bytes:
+    """Records as the gateway sends them: arrays, partial quotes, odd order, control messages, broken ones."""
+    rng = random.Random(7)
+    records = []
+    for index in range(count):
+        when = f"2026-08-19T20:51:{index % 60:02d}.{rng.randrange(10**7):07d}+00:00"
+        price = 29_547 + rng.randrange(-8, 8) / 4
+        trade = f'{{"symbolId":"F.US.MNQ","price":{price},"timestamp":"{when}","type":{index % 3},"volume":{index % 5}}}'
+        records.append(
+            rng.choice(
+                [
+                    message("GatewayTrade", trade),
+                    message("GatewayTrade", trade),
+                    message("GatewayTrade", f"[{trade},null,{trade}]"),
+                    message(
+                        "GatewayQuote", f'{{"bestBid":{price},"bestAsk":{price + 0.25},"timestamp":"{when}"}}'
+                    ),
+                    message(
+                        "GatewayQuote", f'{{"symbol":"F.US.MNQ","bestAsk":{price},"lastUpdated":"{when}"}}'
+                    ),
+                    message("GatewayDepth", f'{{"timestamp":"{when}","type":4,"price":{price},"volume":2}}'),
+                    # Unicode in several bytes and in escapes, braces and quotes inside of text.
+                    message("GatewayTrade", '{"note":"é😀\\u001e{\\"[","price":1}'),
+                    message("GatewayTrade", trade, symbol="CON.F.US.MES.U26"),
+                    f'{{"arguments":["{SYMBOL}", {trade} ],\t"target":"GatewayTrade","type":1}}',
+                    '{"type":6}',
+                    f'{{"type":3,"invocationId":"{index}","result":null}}',
+                    '{"type":1,"target":"GatewayUserAccount","arguments":[{"id":1}]}',
+                    '{"type":1,"target":"GatewayTrade","arguments":[',
+                    "",
+                ]
+            )
+        )
+    return "".join(record + "\x1e" for record in records).encode()
+
+
+def fed(parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+    engine = engine_of()
+    feed, control = engine.feed(), []
+    for part in parts:
+        control += feed.push_bytes(part, RECV).control
+    assert feed.carried_bytes == 0
+    return state(engine), control
+
+
+@functools.cache
+def whole(count: int) -> tuple[dict[str, Any], list[bytes]]:
+    outcome = fed([captured(count)])
+    stats = outcome[0]["all"]
+    assert set(stats["rejections"]) >= {"malformed", "unknown_instrument"}
+    assert min(stats["trades"], stats["quotes"], stats["depth"], len(outcome[1])) > 0
+    return outcome
+
+
+def check_cuts(count: int, cuts: range) -> None:
+    stream = captured(count)
+    for cut in cuts:
+        outcome = fed([stream[:cut], stream[cut:]])
+        if outcome != whole(count):
+            raise AssertionError((cut, differences(outcome[0], whole(count)[0])))
+
+
+def test_sixty_records_in_every_two_parts() -> None:
+    check_cuts(60, range(len(captured(60)) + 1))
+
+
+def test_sixty_records_byte_by_byte() -> None:
+    assert fed([bytes([byte]) for byte in captured(60)]) == whole(60)
+
+
+@settings(max_examples=examples(40))
+@given(st.data())
+def test_a_thousand_records_in_random_parts(data: st.DataObject) -> None:
+    stream = captured(1_000)
+    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=60))
+    edges = [0, *sorted(cuts), len(stream)]
+    assert fed([stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]) == whole(1_000)
+
+
+def test_a_thousand_records_in_two_parts() -> None:
+    size = len(captured(1_000))
+    check_cuts(1_000, range(0, size + 1, 1 if LONG else size // 50))
+
+
+def test_two_feeds_do_not_mix() -> None:
+    engine = engine_of()
+    one, two = engine.feed("one"), engine.feed("two")
+    assert engine.feed("one") is one
+    first, second = captured(60)[:2_000], captured(60)[2_000:]
+    one.push_bytes(first)
+    assert one.carried_bytes > 0
+    assert two.push_bytes(b'{"type":6}\x1e').control == (b'{"type":6}',)
+    one.push_bytes(second)
+    alone = engine_of()
+    alone.push_bytes(captured(60))
+    assert differences(state(engine), state(alone)) == []
+
+
+def test_a_reset_forgets_the_cut_record() -> None:
+    engine = engine_of()
+    feed = engine.feed()
+    feed.push_bytes(b'{"type":1,"target":"GatewayTr')
+    feed.reset()
+    assert feed.carried_bytes == 0
+    assert feed.push_bytes(b'{"type":6}\x1e').control == (b'{"type":6}',)
+    assert engine.stats()["received"] == 0
