@@ -202,6 +202,39 @@ def test_four_writers_of_one_instrument() -> None:
     assert bars["volume"].sum() == expected
 
 
+def test_revisions_beside_ticks() -> None:
+    """A revised second changes its closed minute, or the part of one that is still open: no snapshot may
+    show one without the other, and no reader that tidies up behind it may undo it.
+    """
+    engine = tw.Engine(tw.Instrument("A", tick_size=0.5, rules=FREE), ["1s", "1m", "1h"], capacity=64)
+    revised = 0
+
+    def revise(over: Callable[[], bool]) -> None:
+        nonlocal revised
+        while not over():
+            bars = engine.bars("A", "1s", last=100)
+            if bars.height:
+                given = bars.sample(1).with_columns(pl.col("volume") + 1.0)
+                revised += engine.push_bars("A", "1s", given, replace=True)["replaced"]
+
+    def look(over: Callable[[], bool]) -> None:
+        while not over():
+            snapshot = engine.snapshot("A")
+            sums = [snapshot.bars(timeframe, partial=True)["volume"].sum() for timeframe in engine.timeframes]
+            assert len(set(sums)) == 1, sums
+
+    def tidy(over: Callable[[], bool]) -> None:
+        # Only this reader's calls copy small pieces of history into large ones.
+        while not over():
+            engine.bars("A", "1s")
+
+    count, *_ = run(lambda over: write(engine, "A", over), revise, look, tidy)
+    assert revised > 20, "the revisions must have had their turn"
+    for timeframe in engine.timeframes:
+        volume = engine.bars("A", timeframe, partial=True)["volume"].sum()
+        assert volume == volume_of(count) + revised, timeframe
+
+
 @pytest.mark.parametrize("what", ["history", "advance", "gaps", "subscriptions"])
 def test_rare_writers_beside_ticks(what: str) -> None:
     """History, closing, gaps and new subscriptions while ticks pour in; snapshots stay whole."""

@@ -84,7 +84,8 @@ def _need(table: pl.DataFrame, *names: str) -> None:
 def _times(table: pl.DataFrame, name: str) -> Times:
     column = table[name]
     if isinstance(column.dtype, pl.Datetime):
-        column = column.dt.cast_time_unit("ns").dt.replace_time_zone(None).to_physical()
+        # Whatever zone it is shown in, what is kept is UTC.
+        column = column.dt.cast_time_unit("ns").to_physical()
     if not column.dtype.is_integer() and column.dtype != pl.Null:
         raise DataError(f"table: column {name!r} has type {column.dtype}, expected a timestamp or int ns UTC")
     return np.ascontiguousarray(_cast(column, pl.Int64).fill_null(_NO_TIME).to_numpy())

@@ -4,7 +4,8 @@
 //! - Writers work in a [`Session`]. Ticks of one instrument are applied one after another in the
 //!   order of the calls, whatever threads they come from; different instruments do not wait for
 //!   each other.
-//! - When a session ends, readers see everything it did, and whoever waits for it has been woken.
+//! - When a session ends, readers see everything it did, and whoever waits for it has been woken. Of
+//!   a long session they see parts before, each of them consistent in itself.
 //! - Every tick that came is either accepted or rejected with a reason, and counted as such.
 //!
 //! It has no clock: what depends on now is told by [`Session::advance`].
@@ -192,6 +193,10 @@ impl Engine {
     }
 }
 
+/// Ticks after which a session publishes what it has done so far: readers follow a long batch rather
+/// than being lapped by it, and other writers of the instrument get their turn.
+const PUBLISH_EVERY: u32 = 4_096;
+
 /// A run of writes. Ending it publishes.
 #[derive(Debug)]
 pub struct Session<'a> {
@@ -208,6 +213,8 @@ struct Current<'a> {
     writer: MutexGuard<'a, Writer>,
     /// Its counts when the lock was taken.
     counts: (u64, u64),
+    /// Ticks to go before readers are shown the outcome.
+    left: u32,
 }
 
 impl<'a> Current<'a> {
@@ -216,7 +223,7 @@ impl<'a> Current<'a> {
         let instrument = &engine.instruments[id.0 as usize];
         let writer = instrument.write();
         let counts = writer.counts();
-        Self { id, shared: &instrument.shared, writer, counts }
+        Self { id, shared: &instrument.shared, writer, counts, left: PUBLISH_EVERY }
     }
 }
 
@@ -233,11 +240,12 @@ impl<'a> Session<'a> {
     /// holds two, so sessions cannot wait for each other in a circle.
     #[inline]
     pub(crate) fn enter(&mut self, id: InstrumentId) -> (&mut Writer, &'a Shared) {
-        if self.current.as_ref().is_some_and(|current| current.id != id) {
+        if self.current.as_ref().is_some_and(|current| current.id != id || current.left == 0) {
             self.leave();
         }
         let engine = self.engine;
         let current = self.current.get_or_insert_with(|| Current::new(engine, id));
+        current.left -= 1;
         (&mut current.writer, current.shared)
     }
 

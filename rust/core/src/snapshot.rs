@@ -69,15 +69,11 @@ impl Snapshot {
         loop {
             let view = shared.view.load_full();
             view.cell.read(&mut words);
-            // Bars are appended before the cell says so, and everything else replaces the cell:
-            // where the cell is still the same, this second view holds all bars the words speak of.
-            let view = {
-                let again = shared.view.load_full();
-                if !Arc::ptr_eq(&view.cell, &again.cell) {
-                    continue;
-                }
-                again
-            };
+            // Bars are appended before the cell says so, and dropped after: a view that stood before
+            // and after the words were read holds all bars that they speak of.
+            if !Arc::ptr_eq(&view, &shared.view.load_full()) {
+                continue;
+            }
             return Self {
                 view,
                 words,

@@ -2,6 +2,8 @@
 //! random ticks (late, early, doubtful), gaps and closing times, with timeframes that nest and that
 //! do not, and looked at after every step.
 
+#![allow(clippy::unwrap_used)]
+
 mod engine_support;
 
 use std::collections::BTreeMap;

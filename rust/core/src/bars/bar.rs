@@ -16,10 +16,10 @@ pub(crate) struct Sums {
 impl Sums {
     #[inline]
     fn add(&mut self, terms: [f64; 2]) {
-        for lane in 0..2 {
-            let sum = self.high[lane] + terms[lane];
-            self.low[lane] += terms[lane] - (sum - self.high[lane]);
-            self.high[lane] = sum;
+        for ((high, low), term) in self.high.iter_mut().zip(&mut self.low).zip(terms) {
+            let sum = *high + term;
+            *low += term - (sum - *high);
+            *high = sum;
         }
     }
 

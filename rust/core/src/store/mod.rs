@@ -8,7 +8,7 @@
 //! - An append costs the same however long the history is: a full tail becomes a part as it is.
 //!   Copying many small parts into few large ones is done by readers, who profit from it.
 //! - Retention drops whole parts; up to a quarter more bars than asked for may be kept, or 512 where
-//!   that is more.
+//!   that is more. Every cut shows as many as asked for, if there were so many.
 //!
 //! It does not say how many bars of a tail belong to a consistent cut: the snapshot does.
 

@@ -234,8 +234,13 @@ impl Series {
 
     /// The series without the oldest parts that are not needed to keep `retain` rows.
     pub(crate) fn retained(&self, retain: usize) -> Self {
-        let parts = retained(self.parts.to_vec(), retain.saturating_sub(self.tail.len()));
-        Self { parts: parts.into(), ..self.clone() }
+        let mut rows = self.part_rows() + self.tail.len();
+        let dropped = self.parts.iter().take_while(|part| {
+            let needed = rows - part.len() < retain;
+            rows -= part.len();
+            !needed
+        });
+        Self { parts: self.parts[dropped.count()..].into(), ..self.clone() }
     }
 
     /// The series with its small parts copied together into few large ones, if that is worthwhile.
@@ -279,20 +284,6 @@ impl Series {
 /// the tail comes on top.
 fn largest_part(retain: usize) -> usize {
     (retain / 8).clamp(TAIL.start, PART)
-}
-
-/// Drops the oldest parts as far as `retain` rows stay in the others.
-fn retained(mut parts: Vec<Part>, retain: usize) -> Vec<Part> {
-    let mut rows: usize = parts.iter().map(Part::len).sum();
-    let mut drop = 0;
-    while let Some(part) = parts.get(drop)
-        && rows - part.len() >= retain
-    {
-        rows -= part.len();
-        drop += 1;
-    }
-    parts.drain(..drop);
-    parts
 }
 
 /// Which neighbouring parts to copy together, so that sizes at least double towards the older end:
@@ -350,13 +341,16 @@ pub(crate) struct SeriesWriter {
     /// Bars appended, ever.
     appended: u64,
     retain: usize,
+    /// Whether parts were added since the last publication.
+    sealed: bool,
     /// A ring per subscription.
     pub(crate) events: Vec<ring::Writer<{ Bar::WORDS }>>,
 }
 
 impl SeriesWriter {
     pub(crate) fn new(index: usize, series: &Series, retain: usize) -> Self {
-        Self { index, tail: Arc::clone(&series.tail), appended: 0, retain, events: Vec::new() }
+        let tail = Arc::clone(&series.tail);
+        Self { index, tail, appended: 0, retain, sealed: false, events: Vec::new() }
     }
 
     /// Position in the view.
@@ -408,13 +402,24 @@ impl SeriesWriter {
                 self.index,
                 Series {
                     timeframe: series.timeframe,
-                    parts: retained(parts, self.retain).into(),
+                    parts: parts.into(),
                     tail: Arc::clone(&tail),
                     appended_before: self.appended,
                 },
             )
         });
         self.tail = tail;
+        self.sealed = true;
+    }
+
+    /// Drops the oldest parts that are not needed. Only after the cell has been published: until
+    /// then readers count the rows to retain from an older bar than the newest.
+    pub(crate) fn drop_oldest(&mut self, view: &ArcSwap<View>) {
+        if std::mem::take(&mut self.sealed) {
+            view.rcu(|view| {
+                view.with_series(self.index, view.series[self.index].retained(self.retain))
+            });
+        }
     }
 
     /// Takes up a series that was changed other than by appending.

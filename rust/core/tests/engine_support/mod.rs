@@ -14,20 +14,20 @@ use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Snapshot;
 use tickwire_core::validate::{Action, Rules};
 
-pub const SECOND: i64 = 1_000_000_000;
-pub const MINUTE: i64 = 60 * SECOND;
-pub const HOUR: i64 = 60 * MINUTE;
-pub const DAY: i64 = 24 * HOUR;
+pub(crate) const SECOND: i64 = 1_000_000_000;
+pub(crate) const MINUTE: i64 = 60 * SECOND;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
 /// 2024-02-26T00:00:00Z, a Monday; the Thursday is a leap day.
-pub const MONDAY: i64 = 1_708_905_600 * SECOND;
-pub const ID: InstrumentId = InstrumentId(0);
+pub(crate) const MONDAY: i64 = 1_708_905_600 * SECOND;
+pub(crate) const ID: InstrumentId = InstrumentId(0);
 
-pub fn timeframe(text: &str) -> Timeframe {
+pub(crate) fn timeframe(text: &str) -> Timeframe {
     text.parse().unwrap()
 }
 
 /// An instrument on a quarter-point grid without a band.
-pub fn spec(symbol: &str) -> Spec {
+pub(crate) fn spec(symbol: &str) -> Spec {
     Spec {
         symbol: symbol.to_owned(),
         tick_size: 0.25,
@@ -39,28 +39,28 @@ pub fn spec(symbol: &str) -> Spec {
     }
 }
 
-pub fn engine_of(specs: Vec<Spec>, timeframes: &[&str], retain: usize) -> Arc<Engine> {
+pub(crate) fn engine_of(specs: Vec<Spec>, timeframes: &[&str], retain: usize) -> Arc<Engine> {
     let timeframes: Vec<_> = timeframes.iter().map(|text| (timeframe(text), retain)).collect();
     Arc::new(Engine::new(specs, &timeframes))
 }
 
 /// One instrument, and room for everything.
-pub fn engine(timeframes: &[&str]) -> Arc<Engine> {
+pub(crate) fn engine(timeframes: &[&str]) -> Arc<Engine> {
     engine_of(vec![spec("ES")], timeframes, 1_000_000)
 }
 
 /// A trade without arrival time.
-pub fn trade(ts_event: i64, price: f64, size: f64) -> Trade {
+pub(crate) fn trade(ts_event: i64, price: f64, size: f64) -> Trade {
     Trade { ts_event, ts_recv: NO_TIME, price, size, side: Side::None }
 }
 
 /// A trade that came as it was made, so that its time is believed at once.
-pub fn live(ts_event: i64, price: f64, size: f64) -> Trade {
+pub(crate) fn live(ts_event: i64, price: f64, size: f64) -> Trade {
     Trade { ts_recv: ts_event, ..trade(ts_event, price, size) }
 }
 
 /// A quote that came as it was made.
-pub fn quote(ts_event: i64, bid: f64, ask: f64) -> Quote {
+pub(crate) fn quote(ts_event: i64, bid: f64, ask: f64) -> Quote {
     Quote {
         ts_event,
         ts_recv: ts_event,
@@ -72,29 +72,48 @@ pub fn quote(ts_event: i64, bid: f64, ask: f64) -> Quote {
     }
 }
 
-pub fn push(engine: &Engine, trades: impl IntoIterator<Item = Trade>) {
+pub(crate) fn push(engine: &Engine, trades: impl IntoIterator<Item = Trade>) {
     let mut session = engine.session();
     for trade in trades {
         session.push_trade(ID, &trade).unwrap();
     }
 }
 
-pub fn advance(engine: &Engine, now_ns: i64) {
+pub(crate) fn advance(engine: &Engine, now_ns: i64) {
     engine.session().advance(now_ns);
 }
 
 /// A bar as frames show it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    pub ts: i64,
-    pub open: f64,
-    pub high: f64,
-    pub low: f64,
-    pub close: f64,
-    pub volume: f64,
-    pub vwap: Option<f64>,
-    pub trades: i64,
-    pub complete: bool,
+pub(crate) struct Row {
+    pub(crate) ts: i64,
+    pub(crate) open: f64,
+    pub(crate) high: f64,
+    pub(crate) low: f64,
+    pub(crate) close: f64,
+    pub(crate) volume: f64,
+    pub(crate) vwap: Option<f64>,
+    pub(crate) trades: i64,
+    pub(crate) complete: bool,
+}
+
+impl Row {
+    /// The bar as one would give it to `push_bars`; its end is worked out there.
+    pub(crate) fn to_bar(&self) -> Bar {
+        Bar {
+            ts: self.ts,
+            ts_end: self.ts,
+            open: self.open,
+            high: self.high,
+            low: self.low,
+            close: self.close,
+            volume: self.volume,
+            vwap: self.vwap.unwrap_or(f64::NAN),
+            trades: self.trades as u64,
+            complete: self.complete,
+            revision: 0,
+        }
+    }
 }
 
 impl From<&Bar> for Row {
@@ -113,7 +132,7 @@ impl From<&Bar> for Row {
     }
 }
 
-pub fn rows(batches: &[RecordBatch]) -> Vec<Row> {
+pub(crate) fn rows(batches: &[RecordBatch]) -> Vec<Row> {
     let mut rows = Vec::new();
     for batch in batches {
         let number = |column: usize| batch.column(column).as_primitive::<Float64Type>();
@@ -137,16 +156,16 @@ pub fn rows(batches: &[RecordBatch]) -> Vec<Row> {
 }
 
 /// All closed trade bars of a timeframe.
-pub fn closed(snapshot: &Snapshot, level: usize) -> Vec<Row> {
+pub(crate) fn closed(snapshot: &Snapshot, level: usize) -> Vec<Row> {
     rows(&snapshot.batches(Source::Trade, level, None, None, false).unwrap())
 }
 
 /// All open trade bars of a timeframe.
-pub fn open(snapshot: &Snapshot, level: usize) -> Vec<Row> {
+pub(crate) fn open(snapshot: &Snapshot, level: usize) -> Vec<Row> {
     snapshot.open_bars(Source::Trade, level).iter().map(Row::from).collect()
 }
 
 /// Labels of all closed trade bars of a timeframe.
-pub fn labels(engine: &Engine, level: usize) -> Vec<i64> {
+pub(crate) fn labels(engine: &Engine, level: usize) -> Vec<i64> {
     closed(&engine.snapshot(ID), level).iter().map(|row| row.ts).collect()
 }
