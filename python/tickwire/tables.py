@@ -189,10 +189,7 @@ def bar_columns(table: Any) -> BarColumns:
     _need(bars, "ts", "open", "high", "low", "close", "volume")
     close, volume = _numbers(bars, "close"), _numbers(bars, "volume")
     vwap = _numbers(bars, "vwap") if "vwap" in bars.columns else close
-    if "trades" in bars.columns:
-        trades = _counts(bars, "trades")
-    else:
-        trades = np.zeros(bars.height, dtype=np.int64)
+    trades = _counts(bars, "trades") if "trades" in bars.columns else np.zeros(bars.height, dtype=np.int64)
     return BarColumns(
         ts=_times(bars, "ts"),
         open=_numbers(bars, "open"),
