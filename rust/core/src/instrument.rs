@@ -486,11 +486,6 @@ impl Writer {
             }
         }
         drop(update);
-        if activity.bars {
-            for track in self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks) {
-                track.series.iter_mut().for_each(|series| series.drop_oldest(&shared.view));
-            }
-        }
         if let Some(changed) = self.install.take() {
             shared.view.rcu(|view| {
                 let mut view = View::clone(view);
@@ -501,6 +496,11 @@ impl Writer {
                 view.layout = self.layout.clone();
                 view
             });
+        }
+        if activity.bars {
+            for track in self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks) {
+                track.series.iter_mut().for_each(|series| series.drop_oldest(&shared.view));
+            }
         }
         activity
     }

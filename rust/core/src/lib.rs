@@ -11,6 +11,9 @@ pub mod engine;
 mod history;
 mod instrument;
 mod layout;
+#[cfg(tickwire_loom)]
+#[doc(hidden)]
+pub mod model;
 pub mod reason;
 pub mod record;
 pub mod ring;

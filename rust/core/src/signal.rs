@@ -4,10 +4,10 @@
 //! and then looks whether the signal is armed. Both have a sequentially consistent fence between
 //! their store and their load, so at least one of them sees what the other did: no wake-up is lost.
 
-use crate::sync::{AtomicBool, Ordering, fence};
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, fence};
 use arc_swap::ArcSwap;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 type Hook = Arc<dyn Fn() + Send + Sync>;

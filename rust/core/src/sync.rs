@@ -1,11 +1,15 @@
 //! The only file that names atomics: std's, or loom's when the concurrency models are built
-//! (`RUSTFLAGS="--cfg tickwire_loom"`).
+//! (`RUSTFLAGS="--cfg tickwire_loom"`). The same for the locks that the models look into.
 
 #[cfg(not(tickwire_loom))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+#[cfg(not(tickwire_loom))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(tickwire_loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+#[cfg(tickwire_loom)]
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 
 /// `len` zero words.
 #[cfg(not(tickwire_loom))]

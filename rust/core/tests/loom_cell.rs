@@ -1,24 +1,23 @@
 //! The seqlock under every interleaving that loom explores (`make loom`).
 #![cfg(tickwire_loom)]
-#![allow(missing_docs)]
 
-use loom::sync::Arc;
+mod loom_support;
+
+use std::sync::Arc;
+
 use loom::thread;
+use loom_support::model;
 use tickwire_core::cell::Cell;
 
 /// A reader gets both words of one update, and never goes back to an older one.
 #[test]
 fn copies_are_of_one_update() {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(|| {
+    model(3, || {
         let cell = Arc::new(Cell::new(2));
         let shared = Arc::clone(&cell);
         let writing = thread::spawn(move || {
             for value in 1..=2 {
-                let mut update = shared.update();
-                update.set(0, value);
-                update.set(1, value);
+                shared.update().set_all(0, &[value, value]);
             }
         });
         let mut latest = 0;
@@ -29,6 +28,26 @@ fn copies_are_of_one_update() {
             assert!(words[0] >= latest, "the cell went back");
             latest = words[0];
         }
+        writing.join().expect("the writer does not panic");
+        let mut words = Vec::new();
+        cell.read(&mut words);
+        assert_eq!(words, [2, 2]);
+    });
+}
+
+/// An update need not touch every word: the others stay as they were.
+#[test]
+fn words_that_are_left_alone_belong_to_the_update_too() {
+    model(3, || {
+        let cell = Arc::new(Cell::new(2));
+        let shared = Arc::clone(&cell);
+        let writing = thread::spawn(move || {
+            shared.update().set_all(0, &[1, 1]);
+            shared.update().set(1, 2);
+        });
+        let mut words = Vec::new();
+        cell.read(&mut words);
+        assert!([[0, 0], [1, 1], [1, 2]].iter().any(|state| *state == words[..]), "{words:?}");
         writing.join().expect("the writer does not panic");
     });
 }

@@ -17,7 +17,11 @@ mod series;
 mod tail;
 mod ticks;
 
+#[cfg(tickwire_loom)]
+pub(crate) use chunk::Columns;
 pub(crate) use series::{Series, SeriesWriter};
+#[cfg(tickwire_loom)]
+pub(crate) use tail::Tail;
 
 use crate::cell::Cell;
 use crate::layout::Layout;
@@ -28,7 +32,8 @@ use std::sync::Arc;
 pub(crate) struct View {
     pub(crate) series: Box<[Series]>,
     /// Everything that changes with every tick. A view whose bars changed other than by appending
-    /// has a new cell, so whoever finds the same cell before and after has a consistent cut.
+    /// has a new cell, so whoever finds the same view before and after reading it has a consistent
+    /// cut.
     pub(crate) cell: Arc<Cell>,
     pub(crate) layout: Layout,
 }
