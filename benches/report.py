@@ -44,15 +44,14 @@ def head(rounds: int) -> str:
 
 def table(lines: list[Line]) -> str:
     """Every contender of every line."""
-    rows = ["| line | contender | per unit | times ours | goal |", "|---|---|---|---|---|"]
+    rows = ["| line | contender | time | times ours | goal |", "|---|---|---|---|---|"]
     for line in lines:
         for number, result in enumerate(line.results):
             name = f"{result.name} {result.version}".rstrip()
-            time = _time(result.median_ns) + (f", {result.note}" if result.note else "")
+            time = f"{_time(result.median_ns)} per {line.unit}" + (f", {result.note}" if result.note else "")
             times = "" if number == 0 else f"{result.slower:.3g}"
             title = line.title if number == 0 else ""
-            unit = f" per {line.unit}" if number == 0 else ""
-            rows.append(f"| {title} | {name} | {time}{unit} | {times} | {verdict(line, result.name)} |")
+            rows.append(f"| {title} | {name} | {time} | {times} | {verdict(line, result.name)} |")
         rows += [f"| | {missing.name} | {missing.reason} | | |" for missing in line.missing]
     return "\n".join(rows)
 

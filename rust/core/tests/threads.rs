@@ -57,7 +57,7 @@ fn no_reader_of_a_ring_sees_a_torn_record() {
             || {
                 for sequence in 0..count {
                     writer.push(record(sequence));
-                    if scrambled(sequence) % 16 == 0 {
+                    if scrambled(sequence).is_multiple_of(16) {
                         writer.publish();
                     }
                 }
@@ -192,7 +192,7 @@ fn write(engine: &Engine, id: InstrumentId, count: u64) {
             number += 1;
         }
         drop(session);
-        if scrambled(number) % 8 == 0 {
+        if scrambled(number).is_multiple_of(8) {
             thread::yield_now();
         }
     }
@@ -346,7 +346,7 @@ fn writers_lose_no_count_and_do_not_lock_each_other_out() {
                     let mut session = engine.session();
                     for step in 0..100 {
                         let id = InstrumentId((scrambled(number * 4 + writer + step) % 3) as u32);
-                        let good = scrambled(number + step) % 10 != 0;
+                        let good = !scrambled(number + step).is_multiple_of(10);
                         let trade = live(MONDAY, if good { 100.0 } else { -1.0 }, 1.0);
                         assert_eq!(session.push_trade(id, &trade).is_ok(), good);
                     }
