@@ -11,6 +11,7 @@
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
 use crate::bars::{Source, Timeframe};
+use crate::columns::TradeColumns;
 use crate::decode::Sink;
 use crate::instrument::{Instrument, Shared, Spec, Writer};
 use crate::reason::{REASONS, Reason};
@@ -113,10 +114,13 @@ impl Engine {
         Session { engine: self, current: None, receipt: Receipt::default() }
     }
 
-    /// Whether a session on this instrument would begin without waiting for another thread.
+    /// Begins writing to this instrument, unless another thread is writing to it.
+    #[inline]
     #[must_use]
-    pub fn is_free(&self, id: InstrumentId) -> bool {
-        self.instruments[id.0 as usize].try_write().is_some()
+    pub fn try_session(&self, id: InstrumentId) -> Option<Session<'_>> {
+        let instrument = &self.instruments[id.0 as usize];
+        let current = Some(Current::new(id, &instrument.shared, instrument.try_write()?));
+        Some(Session { engine: self, current, receipt: Receipt::default() })
     }
 
     /// A consistent cut through an instrument.
@@ -218,12 +222,16 @@ struct Current<'a> {
 }
 
 impl<'a> Current<'a> {
-    #[cold]
-    fn new(engine: &'a Engine, id: InstrumentId) -> Self {
-        let instrument = &engine.instruments[id.0 as usize];
-        let writer = instrument.write();
+    #[inline]
+    fn new(id: InstrumentId, shared: &'a Shared, writer: MutexGuard<'a, Writer>) -> Self {
         let counts = writer.counts();
-        Self { id, shared: &instrument.shared, writer, counts, left: PUBLISH_EVERY }
+        Self { id, shared, writer, counts, left: PUBLISH_EVERY }
+    }
+
+    #[cold]
+    fn wait(engine: &'a Engine, id: InstrumentId) -> Self {
+        let instrument = &engine.instruments[id.0 as usize];
+        Self::new(id, &instrument.shared, instrument.write())
     }
 }
 
@@ -244,7 +252,7 @@ impl<'a> Session<'a> {
             self.leave();
         }
         let engine = self.engine;
-        let current = self.current.get_or_insert_with(|| Current::new(engine, id));
+        let current = self.current.get_or_insert_with(|| Current::wait(engine, id));
         current.left -= 1;
         (&mut current.writer, current.shared)
     }
@@ -269,6 +277,20 @@ impl<'a> Session<'a> {
     pub fn push_trade(&mut self, id: InstrumentId, trade: &Trade) -> Result<(), Reason> {
         let (writer, shared) = self.enter(id);
         writer.trade(shared, trade)
+    }
+
+    /// Applies columns of trades; the same as [`push_trade`](Self::push_trade) for each row.
+    pub fn push_trades(&mut self, id: InstrumentId, columns: &TradeColumns<'_>) {
+        let mut first = 0;
+        while first < columns.len() {
+            let end = columns.len().min(first + PUBLISH_EVERY as usize);
+            let (writer, shared) = self.enter(id);
+            writer.trades(shared, columns, first..end);
+            if let Some(current) = &mut self.current {
+                current.left = current.left.saturating_sub((end - first - 1) as u32);
+            }
+            first = end;
+        }
     }
 
     /// Applies a quote.

@@ -6,17 +6,20 @@
 
 use crate::bars::bar::OpenBar;
 use crate::bars::ladder::{Closed, Ladder, parents};
+use crate::bars::watermark::JUMP_NS;
 use crate::bars::{Source, Timeframe, Watermark};
 use crate::cell::{Cell, Update};
+use crate::columns::{BLOCK, Block, TradeColumns};
 use crate::layout::{self, Layout};
 use crate::reason::{REASONS, Reason};
-use crate::record::{Depth, NO_TIME, Quote, Trade};
+use crate::record::{Depth, NO_TIME, Quote, Side, Trade};
 use crate::ring::{self, Ring};
 use crate::signal::Watchers;
 use crate::store::{Series, SeriesWriter, View};
 use crate::validate::{Flags, Rules, Validator};
 use arc_swap::ArcSwap;
 use arrow_schema::ArrowError;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 /// What an engine is told about an instrument.
@@ -297,6 +300,72 @@ impl Writer {
             return self.undated_trade(shared, trade);
         }
         self.dated_trade(shared, trade)
+    }
+
+    /// Checks and applies columns of trades; the same as [`trade`](Self::trade) for every row.
+    pub(crate) fn trades(
+        &mut self,
+        shared: &Shared,
+        columns: &TradeColumns<'_>,
+        rows: Range<usize>,
+    ) {
+        for first in rows.clone().step_by(BLOCK) {
+            match columns.block(first, rows.end) {
+                Some(block) if self.accepts(&block) => self.block(shared, &block),
+                _ => {
+                    for row in first..rows.end.min(first + BLOCK) {
+                        let _ = self.trade(shared, &columns.row(row));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether every trade of the block is ordinary; if so, the checks have taken note of it.
+    #[inline]
+    fn accepts(&mut self, block: &Block<'_>) -> bool {
+        let first = block.ts_event[0];
+        block.is_steady(JUMP_NS)
+            && first >= self.trades.closed_until
+            && self.trades.watermark.follows(first)
+            && self.trade_ring.is_some()
+            && self.trade_checks.block(block)
+    }
+
+    /// Applies a block that was accepted.
+    #[inline]
+    fn block(&mut self, shared: &Shared, block: &Block<'_>) {
+        self.dirty = true;
+        if let Some(ring) = &mut self.trade_ring {
+            for row in 0..BLOCK {
+                let trade = Trade {
+                    ts_event: block.ts_event[row],
+                    ts_recv: NO_TIME,
+                    price: block.price[row],
+                    size: block.size[row],
+                    side: block.side.map_or(Side::None, |column| Side::from_sign(column[row])),
+                };
+                ring.push(trade.to_words());
+            }
+        }
+        let mut row = 0;
+        while row < BLOCK {
+            let (ts, price, size) =
+                (&block.ts_event[row..], &block.price[row..], &block.size[row..]);
+            let mut count = 0;
+            if let [track] = self.trades.tracks.as_mut_slice() {
+                count = track.ladder.add_run(ts, price, size);
+            }
+            if count == 0 {
+                for track in &mut self.trades.tracks {
+                    track.add(ts[0], price[0], size[0]);
+                }
+                count = 1;
+            }
+            row += count;
+            let closing_time = self.trades.watermark.observe(block.ts_event[row - 1], NO_TIME);
+            self.trades.close(closing_time, &shared.view);
+        }
     }
 
     // Apart, because only here the trade has to be copied.

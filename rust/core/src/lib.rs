@@ -6,6 +6,7 @@
 
 pub mod bars;
 pub mod cell;
+pub mod columns;
 pub mod decode;
 pub mod engine;
 mod history;

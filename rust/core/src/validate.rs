@@ -7,6 +7,7 @@
 //! It does not look for duplicates (prints that look alike are real) and does not know bars: whether
 //! a tick is late is the caller's to say.
 
+use crate::columns::{BLOCK, Block};
 use crate::reason::Reason;
 use crate::record::{Depth, DepthKind, NO_TIME, Quote, Trade};
 
@@ -234,6 +235,36 @@ impl Validator {
         self.time(trade.ts_event, trade.ts_recv, closed_until, &mut flags)?;
         self.in_band(trade.price, trade.ts_event, &mut flags)?;
         Ok(flags)
+    }
+
+    /// Whether every trade of a block breaks no rule but, perhaps, being late; if so, the band
+    /// follows it. A block that does not is not looked into: its trades go through
+    /// [`trade`](Self::trade) one by one.
+    #[inline]
+    pub(crate) fn block(&mut self, block: &Block<'_>) -> bool {
+        // No grid is a grid of anything: zero times any price lies on it.
+        let scale = match self.grid {
+            None => 0.0,
+            Some(Grid { scale, step: 1 }) => scale,
+            Some(_) => return false,
+        };
+        let mut good = self.band.holds(block.price[0]);
+        for (&price, &size) in block.price.iter().zip(block.size) {
+            let on_grid = Grid { scale, step: 1 }.holds(price);
+            good &= (self.least..=f64::MAX).contains(&price)
+                & (0.0..=f64::MAX).contains(&size)
+                & on_grid;
+        }
+        if self.rules.band != Action::Off {
+            for pair in block.price.windows(2) {
+                let half = self.half_width(pair[0]);
+                good &= (pair[1] >= pair[0] - half) & (pair[1] <= pair[0] + half);
+            }
+        }
+        if good {
+            self.follow(block.price[BLOCK - 1], block.ts_event[BLOCK - 1]);
+        }
+        good
     }
 
     /// Checks a quote. Either side may be absent (NaN), and sizes may be, too.

@@ -121,9 +121,9 @@ fn readers_see_a_session_when_it_ends() {
     session.push_trade(ID, &live(MONDAY, 100.0, 1.0)).unwrap();
     assert_eq!(engine.snapshot(ID).trade(), None);
     assert_eq!(engine.trades(ID, 10).1, []);
-    assert!(!engine.is_free(ID));
+    assert!(engine.try_session(ID).is_none());
     drop(session);
-    assert!(engine.is_free(ID));
+    assert!(engine.try_session(ID).is_some());
     assert_eq!(engine.snapshot(ID).trade(), Some(live(MONDAY, 100.0, 1.0)));
     assert_eq!(engine.trades(ID, 10), (0, vec![live(MONDAY, 100.0, 1.0)]));
 }

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use tickwire_core::Spec;
 use tickwire_core::bars::{Bar, Source, Timeframe};
+use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::{Engine, Receipt as CoreReceipt, Session};
 use tickwire_core::reason::Reason;
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
@@ -262,8 +263,10 @@ impl PyEngine {
             return false;
         };
         // The session ends without a receipt: for one tick the outcome is all there is to say.
-        let run = || tick(&mut self.core.session(), id).is_ok();
-        if self.core.is_free(id) { run() } else { py.detach(run) }
+        match self.core.try_session(id) {
+            Some(mut session) => tick(&mut session, id).is_ok(),
+            None => py.detach(|| tick(&mut self.core.session(), id).is_ok()),
+        }
     }
 }
 
@@ -391,18 +394,15 @@ impl PyEngine {
         let size = column("size", &size, rows)?;
         let side = optional("side", side.as_ref(), rows)?;
         let ts_recv = optional("ts_recv", ts_recv.as_ref(), rows)?;
-        let work = |session: &mut Session<'_>| {
-            for row in 0..rows {
-                let trade = Trade {
-                    ts_event: ts_event[row],
-                    ts_recv: ts_recv.map_or(NO_TIME, |column| column[row]),
-                    price: price[row],
-                    size: size[row],
-                    side: side.map_or(Side::None, |column| Side::from_sign(column[row])),
-                };
-                match ids[codes.map_or(0, |codes| codes[row] as usize)] {
-                    Some(id) => drop(session.push_trade(id, &trade)),
-                    None => session.refuse(None, Reason::UnknownInstrument),
+        let columns = TradeColumns { ts_event, ts_recv, price, size, side };
+        let work = |session: &mut Session<'_>| match (codes, ids.as_slice()) {
+            (None, [Some(id)]) => session.push_trades(*id, &columns),
+            _ => {
+                for row in 0..rows {
+                    match ids[codes.map_or(0, |codes| codes[row] as usize)] {
+                        Some(id) => drop(session.push_trade(id, &columns.row(row))),
+                        None => session.refuse(None, Reason::UnknownInstrument),
+                    }
                 }
             }
         };

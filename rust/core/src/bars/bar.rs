@@ -125,6 +125,22 @@ impl OpenBar {
         self.trades += 1;
     }
 
+    /// Adds ticks of which none is earlier than the one before, nor than any that the bar has.
+    #[inline]
+    pub(crate) fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) {
+        let (Some(&last_ts), Some(&last)) = (ts.last(), price.last()) else { return };
+        self.close_ts = last_ts;
+        self.close = last;
+        let (mut high, mut low, mut sums) = (self.high, self.low, self.sums);
+        for (&price, &size) in price.iter().zip(size) {
+            high = if price > high { price } else { high };
+            low = if price < low { price } else { low };
+            sums.add([size, price * size]);
+        }
+        (self.high, self.low, self.sums) = (high, low, sums);
+        self.trades += ts.len() as u64;
+    }
+
     /// The same ticks under a larger bucket.
     pub(crate) fn within(mut self, (start, end): (i64, i64)) -> Self {
         self.start = start;

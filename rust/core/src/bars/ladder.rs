@@ -136,6 +136,21 @@ impl Ladder {
         newest
     }
 
+    /// Adds the ticks from the first on that enter the newest bar of the only root, of ticks of
+    /// which none is earlier than the one before. Returns how many those are.
+    #[inline]
+    pub(crate) fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) -> usize {
+        let ([_], Some(level)) = (self.roots.as_slice(), self.levels.first_mut()) else { return 0 };
+        let Some(bar) = level.open.last_mut() else { return 0 };
+        let (Some(&first), Some(&last)) = (ts.first(), ts.last()) else { return 0 };
+        if !bar.holds(first) || first < bar.close_ts {
+            return 0;
+        }
+        let count = if last < bar.end { ts.len() } else { ts.partition_point(|&ts| ts < bar.end) };
+        bar.add_run(&ts[..count], &price[..count], &size[..count]);
+        count
+    }
+
     /// Closes every bar that ends at or before `closing_time`, in order of time, smaller timeframes
     /// first, and moves the limit for late ticks.
     pub(crate) fn close(&mut self, closing_time: i64, out: &mut impl Closed) {

@@ -4,7 +4,7 @@ pub(crate) mod bar;
 pub(crate) mod ladder;
 mod source;
 mod timeframe;
-mod watermark;
+pub(crate) mod watermark;
 
 pub use bar::Bar;
 pub use source::{Source, SourceError};

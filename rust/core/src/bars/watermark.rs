@@ -11,7 +11,7 @@
 use crate::record::NO_TIME;
 
 /// A step forward in event time that one tick alone cannot make, ns.
-const JUMP_NS: i64 = 3_600_000_000_000;
+pub(crate) const JUMP_NS: i64 = 3_600_000_000_000;
 
 /// See the module documentation.
 #[derive(Clone, Debug)]
@@ -32,6 +32,13 @@ impl Watermark {
     #[inline]
     pub(crate) fn closing_time(&self) -> i64 {
         self.closing_time
+    }
+
+    /// Whether the next tick at this time, without arrival time, would be believed, and so would
+    /// every later one that is not more than [`JUMP_NS`] after the one before.
+    #[inline]
+    pub(crate) fn follows(&self, ts_event: i64) -> bool {
+        ts_event <= self.believed || ts_event.wrapping_sub(self.believed) as u64 <= JUMP_NS as u64
     }
 
     /// Takes note of an accepted tick; returns the closing time.
