@@ -1,8 +1,4 @@
 //! The tail of a series under every interleaving that loom explores (`make loom`).
-//!
-//! Loom overlooks that a store competes with another thread's load if its own thread loads the same
-//! word in between, as a writer here does. It finds these from the other side, when the writer's
-//! thread runs first: that is why the reader is the one that is spawned.
 #![cfg(tickwire_loom)]
 
 mod loom_support;
