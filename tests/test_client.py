@@ -30,6 +30,7 @@ from hubs import (
     record,
     trade,
 )
+from tickwire.clock import Clock
 from tickwire.client import Client, connect
 from tickwire.link_limits import LinkLimits
 from tickwire.reading import LiveSubscription
@@ -51,7 +52,7 @@ def print_at(seconds: float, price: float = 5000.0, symbol: str = SYMBOL) -> dic
     return trade(symbol, price, at(seconds))
 
 
-class HandClock:
+class HandClock(Clock):
     """A clock that stands still until it is set."""
 
     def __init__(self, seconds: float = 0.0) -> None:
@@ -121,6 +122,8 @@ def test_ticks_become_bars_and_every_stream_of_every_instrument_is_asked_for() -
             for symbol in (SYMBOL, OTHER)
         ]
         assert len({call["invocationId"] for call in calls}) == 6
+        # The engine shows a tick before the push that brought it has returned to the client.
+        wait_for(lambda: client.status()["received"] == 4)
         status = client.status()
         json.dumps(status)
         assert (status["state"], status["received"], status["accepted"], status["rejected"]) == (

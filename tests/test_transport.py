@@ -40,7 +40,7 @@ from hubs import (
 )
 from tickwire.address import HubAddress
 from tickwire.auth import Token
-from tickwire.clock import SystemClock
+from tickwire.clock import Clock
 from tickwire.errors import (
     ConfigError,
     ConnectionFailed,
@@ -63,14 +63,14 @@ class Rig:
     def __init__(self, url: str, limits: LinkLimits | None = None, **options: Any) -> None:
         self.sink = Sink()
         self.controls: list[dict[str, Any]] = []
-        self.waiter = Waiter()
+        self.waiter = Waiter(Clock())
         self.hub = MarketHub(
             HubAddress.parse(url),
             token=options.pop("token", None),
             feed=self.sink,
             on_control=options.pop("on_control", self.controls.append),
             limits=limits if limits is not None else LinkLimits(),
-            clock=SystemClock(),
+            clock=Clock(),
             waiter=self.waiter,
             **options,
         )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -134,7 +133,7 @@ class Attempt:
             self._mark_gap()
             self._subscribe(hub)
             self._mark_gap()
-            self.live_since_s = time.monotonic()
+            self.live_since_s = self._plan.clock.monotonic_s()
             on_live()
             self._read(hub)
         except ConnectionFailed as error:
@@ -181,7 +180,7 @@ class Attempt:
             return tokens.fetch(loop, limit_s)
         return self._waiter.aside(
             lambda: tokens.fetch(loop, limit_s),
-            time.monotonic() + limit_s,
+            self._plan.clock.monotonic_s() + limit_s,
             f"{tokens!r} delivered no token within {limit_s} s",
         )
 
@@ -195,11 +194,11 @@ class Attempt:
 
     def _subscribe(self, hub: MarketHub) -> None:
         limit_s = self._plan.limits.subscribe_s
-        deadline_s = time.monotonic() + limit_s
+        deadline_s = self._plan.clock.monotonic_s() + limit_s
         pending = [(method, symbol, hub.call(method, symbol)) for method, symbol in self._plan.calls]
         for method, symbol, future in pending:
             while not future.done():
-                remaining_s = deadline_s - time.monotonic()
+                remaining_s = deadline_s - self._plan.clock.monotonic_s()
                 if remaining_s <= 0:
                     raise ConnectTimeout(f"the hub did not answer {method}({symbol!r}) within {limit_s} s")
                 self._step(hub, remaining_s)
@@ -221,7 +220,7 @@ class Attempt:
         hub.step(timeout_s)
 
     def _advance(self, grace_ns: int) -> None:
-        now_s = time.monotonic()
+        now_s = self._plan.clock.monotonic_s()
         if now_s >= self._next_advance_s:
             self._next_advance_s = now_s + _ADVANCE_S
             self._plan.marks.advance(self._plan.clock.now_ns() - grace_ns)

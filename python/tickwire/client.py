@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from .address import HubAddress
 from .attempt import Plan
 from .auth import TokenProvider, TokenSource
-from .clock import Clock, SystemClock
+from .clock import Clock
 from .config import choice
 from .controls import Controls
 from .errors import ConfigError, ConnectionFailed, ConnectTimeout, UnknownInstrument
@@ -99,6 +99,8 @@ def connect(
     choice("clock", clock, ClockChoice)
     grace_ns = duration_ns("grace", grace)
     limits = limits if limits is not None else LinkLimits()
+    if time_source is not None and not isinstance(time_source, Clock):
+        raise ConfigError(f"time_source: got {time_source!r}, expected a subclass of tickwire.clock.Clock")
     chosen = _chosen(symbols, engine.symbols)
     controls = Controls()
     plan = Plan(
@@ -108,7 +110,7 @@ def connect(
         marks=engine,
         calls=tuple((method, symbol) for method in _methods(streams) for symbol in chosen),
         limits=limits,
-        clock=time_source if time_source is not None else SystemClock(),
+        clock=time_source if time_source is not None else Clock(),
         grace_ns=grace_ns if clock == "wall" else None,
         tls=tls,
         on_control=controls.deliver,

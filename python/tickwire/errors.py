@@ -8,8 +8,15 @@
     └── ConnectionFailed (ConnectionError)   the hub could not be reached or ended the link
         ├── ConnectTimeout (TimeoutError)    a connect, upgrade, handshake or silence limit passed
         ├── UpgradeRefused                   the HTTP upgrade was answered with another status
+        ├── NegotiateRefused                 negotiate was answered with an error
+        ├── ProxyRefused                     the proxy did not open a tunnel
         ├── HandshakeRefused                 the SignalR handshake was answered with an error
-        └── SubscribeRefused                 a hub method was answered with an error
+        ├── SubscribeRefused                 a hub method was answered with an error
+        ├── HubClosed                        the hub sent a SignalR Close
+        ├── LoggedOut                        the gateway ended the session
+        ├── SessionTakenOver                 another session keeps logging this one out
+        ├── LoginFailed                      the login server refused, or could not be asked
+        └── HistoryFailed                    history could not be had
 
 Messages say what was got, what was expected, and what to do. None of them quotes what a server
 sent in answer to a request that carried a token.
@@ -23,6 +30,13 @@ __all__ = [
     "ConnectionFailed",
     "DataError",
     "HandshakeRefused",
+    "HistoryFailed",
+    "HubClosed",
+    "LoggedOut",
+    "LoginFailed",
+    "NegotiateRefused",
+    "ProxyRefused",
+    "SessionTakenOver",
     "SubscribeRefused",
     "SubscriptionClosed",
     "TickwireError",
@@ -64,10 +78,28 @@ class ConnectTimeout(ConnectionFailed, TimeoutError):
 
 
 class UpgradeRefused(ConnectionFailed):
-    """The HTTP upgrade was answered with another status than 101.
+    """The HTTP upgrade, or the negotiate before it, was answered with another status.
 
     Attributes:
         status: the HTTP status code, e.g. 401.
+        retry_after_s: seconds after which the hub wants to be asked again, where it said so.
+    """
+
+    def __init__(self, message: str, *, status: int, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class NegotiateRefused(ConnectionFailed):
+    """The hub answered negotiate with an error, or with nothing that could be used."""
+
+
+class ProxyRefused(ConnectionFailed):
+    """The proxy answered CONNECT with another status than success.
+
+    Attributes:
+        status: the HTTP status code, e.g. 407.
     """
 
     def __init__(self, message: str, *, status: int) -> None:
@@ -81,3 +113,60 @@ class HandshakeRefused(ConnectionFailed):
 
 class SubscribeRefused(ConnectionFailed):
     """The hub answered a method call with an error."""
+
+
+class HubClosed(ConnectionFailed):
+    """The hub sent a SignalR Close.
+
+    Attributes:
+        allow_reconnect: whether the hub said that coming back is welcome.
+    """
+
+    def __init__(self, message: str, *, allow_reconnect: bool) -> None:
+        super().__init__(message)
+        self.allow_reconnect = allow_reconnect
+
+
+class LoggedOut(ConnectionFailed):
+    """The gateway ended the session: its token has no more use."""
+
+
+class SessionTakenOver(ConnectionFailed):
+    """Another session keeps logging this one out. Coming back would log that one out in turn."""
+
+
+class LoginFailed(ConnectionFailed):
+    """The login server refused, or could not be asked.
+
+    Attributes:
+        code: the gateway's error code or the HTTP status, where there was one.
+        permanent: whether asking again with the same credentials is of no use.
+        retry_after_s: seconds after which the server wants to be asked again, where it said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        permanent: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s
+
+
+class HistoryFailed(ConnectionFailed):
+    """History could not be had.
+
+    Attributes:
+        permanent: whether asking again is of no use (an unknown contract, say).
+        retry_after_s: seconds after which the server wants to be asked again, where it said so.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s

@@ -80,6 +80,7 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
         self.transport = HubTransport(
             client,
             limits=limits,
+            clock=clock,
             waiter=waiter,
             url=str(address),
             protocol=self.protocol,

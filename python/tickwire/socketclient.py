@@ -19,7 +19,6 @@ import os
 import socket
 import ssl
 import threading
-import time
 from typing import Any, Literal
 
 from signalrcore.transport.base_client import BaseClient
@@ -77,7 +76,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
         self._deaf: ConnectionFailed | None = None
         """Why nothing can be written any more; what the hub has sent can still be read."""
         self.last_read_s = 0.0
-        """`time.monotonic()` of the last byte received."""
+        """When the last byte came, as `Clock.monotonic_s` tells it."""
         self.last_read_ns = 0
         """Time of day of the last byte received, as the clock tells it."""
         self.reads = 0
@@ -90,7 +89,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
 
     def connect(self) -> None:
         """Connect and upgrade within `LinkLimits.connect_s`; an open socket is never left behind."""
-        deadline_s = time.monotonic() + self._limits.connect_s
+        deadline_s = self._clock.monotonic_s() + self._limits.connect_s
         try:
             self._sock = self._open(deadline_s)
             if self._address.secure:
@@ -122,10 +121,10 @@ class SocketClient(BaseClient):  # type: ignore[misc]
         failure: ConnectionFailed | None = None
         for left, (family, kind, proto, _, target) in zip(range(len(found), 0, -1), found, strict=True):
             # An address that does not answer may not use up the time of the ones after it.
-            share_s = (deadline_s - time.monotonic()) / left
+            share_s = (deadline_s - self._clock.monotonic_s()) / left
             sock = socket.socket(family, kind, proto)
             try:
-                self._reach(sock, target, time.monotonic() + share_s)
+                self._reach(sock, target, self._clock.monotonic_s() + share_s)
             except ConnectionFailed as error:
                 failure = error
                 self._drop(sock)
@@ -257,7 +256,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
 
     def _stamp_read(self) -> None:
         self.last_read_ns = self._clock.now_ns()
-        self.last_read_s = time.monotonic()
+        self.last_read_s = self._clock.monotonic_s()
 
     def _read(self) -> bytes | None:
         """What one read returned: empty at the end of the stream, None if nothing was there after all."""
@@ -319,7 +318,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
 
     def close(self) -> None:
         """End the connection in good order, within `LinkLimits.close_s`. For the reading thread."""
-        deadline_s = time.monotonic() + self._limits.close_s
+        deadline_s = self._clock.monotonic_s() + self._limits.close_s
         # A link that breaks while it is being closed is closed.
         with contextlib.suppress(OSError):
             over = self._failure or self._deaf
@@ -337,7 +336,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
         # Closing with unread bytes would send a reset, which may overtake the close frame. So say
         # that nothing more will come, and read what the hub still sends until it ends too.
         sock.shutdown(socket.SHUT_WR)
-        while (remaining_s := deadline_s - time.monotonic()) > 0:
+        while (remaining_s := deadline_s - self._clock.monotonic_s()) > 0:
             sock.settimeout(remaining_s)
             if not sock.recv(_READ_BYTES):
                 return

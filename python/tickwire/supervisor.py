@@ -14,7 +14,6 @@ import asyncio
 import dataclasses
 import random
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -67,7 +66,7 @@ class Supervisor:
         self._policy = policy
         self._fail_fast = fail_fast
         self._on_end = on_end
-        self._waiter = Waiter()
+        self._waiter = Waiter(plan.clock)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._attempt: Attempt | None = None
@@ -107,7 +106,7 @@ class Supervisor:
             for name, count in attempt.counted().items():
                 status[name] += count
         live_since_s = attempt.live_since_s if attempt is not None else None
-        status["live_s"] = time.monotonic() - live_since_s if live_since_s is not None else None
+        status["live_s"] = self._plan.clock.monotonic_s() - live_since_s if live_since_s is not None else None
         heard_ns = attempt.last_heard_ns if attempt is not None else None
         status["last_heard_ns"] = heard_ns if heard_ns is not None else self._lost_ns
         return status
@@ -159,7 +158,9 @@ class Supervisor:
         counters.last_error = f"{type(error).__name__}: {error}"
         if self._fail_fast and not self.live.done():
             raise error
-        lived_s = time.monotonic() - attempt.live_since_s if attempt.live_since_s is not None else 0.0
+        lived_s = (
+            self._plan.clock.monotonic_s() - attempt.live_since_s if attempt.live_since_s is not None else 0.0
+        )
         counters.failures_in_a_row = (
             1 if lived_s >= self._plan.limits.stable_s else counters.failures_in_a_row + 1
         )

@@ -10,7 +10,6 @@ machine and its callbacks. A transport serves one connection.
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import Any
 
 from signalrcore.messages.close_message import CloseMessage
@@ -18,6 +17,7 @@ from signalrcore.messages.ping_message import PingMessage
 from signalrcore.transport.base_transport import TransportState
 from signalrcore.transport.websockets.websocket_transport import WebsocketTransport
 
+from .clock import Clock
 from .errors import ConnectionFailed, ConnectTimeout, HandshakeRefused
 from .link_limits import LinkLimits
 from .protocol import SEPARATOR, RawJsonProtocol
@@ -36,10 +36,13 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
     _client: SocketClient
     protocol: RawJsonProtocol
 
-    def __init__(self, client: SocketClient, *, limits: LinkLimits, waiter: Waiter, **kwargs: Any) -> None:
+    def __init__(
+        self, client: SocketClient, *, limits: LinkLimits, clock: Clock, waiter: Waiter, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self._client = client
         self._limits = limits
+        self._clock = clock
         self._waiter = waiter
         self._answer = b""
         self._refusal: HandshakeRefused | None = None
@@ -70,11 +73,11 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
 
     def _shake_hands(self) -> None:
         self.send_handshake()
-        deadline_s = time.monotonic() + self._limits.handshake_s
+        deadline_s = self._clock.monotonic_s() + self._limits.handshake_s
         while not self.handshake_received:
             if self._waiter.is_stopped:
                 raise Stopped
-            remaining_s = deadline_s - time.monotonic()
+            remaining_s = deadline_s - self._clock.monotonic_s()
             if remaining_s <= 0:
                 raise ConnectTimeout(
                     f"the hub did not answer the SignalR handshake within {self._limits.handshake_s} s"
@@ -86,11 +89,11 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
 
     def poll(self, timeout_s: float) -> None:
         """Wait at most `timeout_s` for one read, and hand on what it brought; keep the link alive."""
-        wait_s = min(timeout_s, self._keep_alive(time.monotonic()))
+        wait_s = min(timeout_s, self._keep_alive(self._clock.monotonic_s()))
         self._pass_on(self._client.poll(wait_s))
         # After the read: a thread that was held up for long must find what came meanwhile before it
         # calls the hub silent.
-        self._check_silence(time.monotonic())
+        self._check_silence(self._clock.monotonic_s())
 
     def _pass_on(self, payload: bytes) -> None:
         if payload:
@@ -125,7 +128,7 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
     def send(self, message: object, on_invocation: object = None) -> None:  # noqa: ARG002
         """Queue one SignalR message. From any thread; never blocks."""
         self._client.send(self.protocol.encode(message))
-        self._last_message_s = time.monotonic()
+        self._last_message_s = self._clock.monotonic_s()
 
     def _keep_alive(self, now_s: float) -> float:
         """Ping where it is time to, and tell how many seconds from now to look again."""

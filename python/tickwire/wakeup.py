@@ -10,10 +10,10 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from .clock import Clock
 from .errors import ConnectTimeout
 
 __all__ = ["READ", "WRITE", "Stopped", "Waiter"]
@@ -35,7 +35,8 @@ class Stopped(BaseException):
 class Waiter:
     """The one place where a connection's thread sleeps."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._bell, self._rope = socket.socketpair()
         self._bell.setblocking(False)
         self._rope.setblocking(False)
@@ -76,7 +77,7 @@ class Waiter:
             self._selector.modify(sock, events)
             self._events = events
         ready = 0
-        for key, mask in self._selector.select(max(timeout_s, 0.0)):
+        for key, mask in self._clock.select(self._selector, max(timeout_s, 0.0)):
             if key is self._bell_key:
                 self._drain()
             else:
@@ -84,9 +85,9 @@ class Waiter:
         return ready
 
     def wait_until(self, sock: socket.socket, events: int, deadline_s: float, what: str) -> None:
-        """Wait until `sock` is ready; else `Stopped`, or `ConnectTimeout` at `deadline_s` (`time.monotonic`)."""
+        """Wait until `sock` is ready; else `Stopped`, or `ConnectTimeout` at `deadline_s` (`Clock.monotonic_s`)."""
         while not self._stopped:
-            remaining_s = deadline_s - time.monotonic()
+            remaining_s = deadline_s - self._clock.monotonic_s()
             if remaining_s <= 0:
                 raise ConnectTimeout(what)
             if self.wait(sock, events, remaining_s):
@@ -95,9 +96,9 @@ class Waiter:
 
     def sleep(self, seconds: float) -> None:
         """Sleep, whatever wakes; `Stopped` ends it early."""
-        deadline_s = time.monotonic() + seconds
+        deadline_s = self._clock.monotonic_s() + seconds
         while not self._stopped:
-            remaining_s = deadline_s - time.monotonic()
+            remaining_s = deadline_s - self._clock.monotonic_s()
             if remaining_s <= 0:
                 return
             self._doze(remaining_s)
@@ -122,7 +123,7 @@ class Waiter:
         while not box:
             if self._stopped:
                 raise Stopped
-            remaining_s = deadline_s - time.monotonic()
+            remaining_s = deadline_s - self._clock.monotonic_s()
             if remaining_s <= 0:
                 raise ConnectTimeout(what)
             self._doze(remaining_s)
@@ -155,7 +156,7 @@ class Waiter:
 
     def _doze(self, timeout_s: float) -> None:
         self.forget()
-        if self._selector.select(timeout_s):
+        if self._clock.select(self._selector, timeout_s):
             self._drain()
 
     def _drain(self) -> None:

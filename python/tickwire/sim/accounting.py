@@ -79,7 +79,7 @@ class ConnectionInfo:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A negotiate or upgrade request and its answer.
+    """A negotiate, upgrade or REST request and its answer.
 
     The headers are kept as they came, the Authorization value included: tests for leaked tokens
     look here. That is right for a simulator whose tokens are worth nothing elsewhere.
@@ -91,6 +91,7 @@ class HttpRequest:
         headers: names in lower case, values as sent.
         status: status of the answer, or None if it was left without one.
         note: why it was refused, or "".
+        body: the request's body.
     """
 
     method: str
@@ -99,6 +100,7 @@ class HttpRequest:
     headers: dict[str, str] = field(hash=False)
     status: int | None
     note: str
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

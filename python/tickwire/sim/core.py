@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from websockets.server import ServerProtocol
 
     from .methods import Call
+    from .routes import Handler
     from .settings import Settings
     from .tokens import TokenIssuer
 
@@ -47,6 +48,8 @@ class Core:
         self.requests: deque[HttpRequest] = deque(maxlen=settings.keep_requests)
         self.frames: deque[ClientFrame] = deque(maxlen=settings.keep_frames)
         self.stream = None if source is None else Stream(self, source)
+        self.routes: dict[str, Handler] = {}
+        """REST: what answers a POST to a path."""
         self.port = 0
 
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -34,7 +34,7 @@ __all__ = [
     "apply",
 ]
 
-Stage = Literal["negotiate", "upgrade", "handshake"]
+Stage = Literal["negotiate", "upgrade", "handshake", "rest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +87,10 @@ class Inject:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer a negotiate or upgrade with this HTTP status."""
+    """Answer a negotiate, upgrade or REST request with this HTTP status."""
 
     status: int
-    at: Literal["negotiate", "upgrade"] = "upgrade"
+    at: Literal["negotiate", "upgrade", "rest"] = "upgrade"
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
 

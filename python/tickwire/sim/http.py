@@ -22,14 +22,17 @@ from websockets.server import ServerProtocol
 from . import faults
 from .accounting import HttpRequest
 from .connection import end_link
+from .routes import Posted
 
 if TYPE_CHECKING:
     from .core import Core
+    from .routes import Handler
 
 __all__ = ["HttpPeer"]
 
 _TRANSPORTS = [{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}]
 _HIGHEST_NEGOTIATE_VERSION = 1
+_MAX_BODY_BYTES = 1024 * 1024
 _QUIET_LOG = logging.getLogger("tickwire.sim.websockets")
 _QUIET_LOG.setLevel(logging.WARNING)
 """For `websockets`, which at DEBUG would write every header into the program's log, the token's too."""
@@ -47,6 +50,7 @@ class HttpPeer(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._request: h11.Request | None = None
+        self._body = bytearray()
         self._answering = True
 
     # asyncio.Protocol
@@ -68,9 +72,16 @@ class HttpPeer(asyncio.Protocol):
                 return
             if isinstance(event, h11.Request):
                 self._request = event
+                self._body.clear()
+            elif isinstance(event, h11.Data):
+                self._body += event.data
+                if len(self._body) > _MAX_BODY_BYTES:
+                    self._answer(413, b"", (("connection", "close"),))
+                    self._end()
+                    return
             elif isinstance(event, h11.EndOfMessage) and self._request is not None:
-                self._on_request(self._request, self._transport)
-            elif not isinstance(event, h11.Data):
+                self._on_request(self._request, bytes(self._body), self._transport)
+            else:
                 return  # needs more bytes, or has been paused by an upgrade
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
@@ -98,16 +109,18 @@ class HttpPeer(asyncio.Protocol):
 
     # Requests
 
-    def _on_request(self, request: h11.Request, transport: asyncio.Transport) -> None:
+    def _on_request(self, request: h11.Request, body: bytes, transport: asyncio.Transport) -> None:
         path, _, query = request.target.decode("latin-1").partition("?")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
         settings = self._core.settings
         hubs = {settings.path: "market", settings.user_path: "user"}
-        log = _Log(self._core, request.method.decode("latin-1"), path, query, headers)
+        log = _Log(self._core, request.method.decode("latin-1"), path, query, headers, body)
         if headers.get("upgrade", "").lower() == "websocket":
             self._on_upgrade(request, log, hubs.get(path), transport)
         elif path.endswith("/negotiate") and path.removesuffix("/negotiate") in hubs:
             self._on_negotiate(log, hubs[path.removesuffix("/negotiate")], transport)
+        elif path in self._core.routes:
+            self._on_route(log, self._core.routes[path], transport)
         elif path in hubs:
             self._refuse(log, 400, "expected a WebSocket upgrade: there is no other transport")
         else:
@@ -140,6 +153,16 @@ class HttpPeer(asyncio.Protocol):
         log.done(200)
         content = (("content-type", "application/json"),)
         self._answer(200, json.dumps(body).encode(), content)
+
+    def _on_route(self, log: _Log, handler: Handler, transport: asyncio.Transport) -> None:
+        if log.method != "POST":
+            self._refuse(log, 405, "expected POST", (("allow", "POST"),))
+            return
+        if self._befallen(log, "rest", transport):
+            return
+        answer = handler(Posted(log.path, log.query, log.headers, log.bearer()), log.body)
+        log.done(answer.status)
+        self._answer(answer.status, answer.body, answer.headers)
 
     def _on_upgrade(
         self, request: h11.Request, log: _Log, hub: str | None, transport: asyncio.Transport
@@ -205,8 +228,7 @@ class HttpPeer(asyncio.Protocol):
     def _token_refusal(self, log: _Log) -> str | None:
         if not self._core.settings.auth:
             return None
-        scheme, _, token = log.headers.get("authorization", "").partition(" ")
-        found = token.strip() if scheme.lower() == "bearer" else None
+        found = log.bearer()
         if found is None and self._core.settings.accept_query_token:
             found = log.parameter("access_token")
         return self._core.tokens.refusal(found)
@@ -232,13 +254,21 @@ class HttpPeer(asyncio.Protocol):
 class _Log:
     """A request on its way to the hub's log, which it enters with its answer."""
 
-    def __init__(self, core: Core, method: str, path: str, query: str, headers: dict[str, str]) -> None:
+    def __init__(
+        self, core: Core, method: str, path: str, query: str, headers: dict[str, str], body: bytes
+    ) -> None:
         self.method = method
+        self.path = path
+        self.query = query
         self.headers = headers
+        self.body = body
         self._core = core
-        self._path = path
-        self._query = query
         self._parameters = parse_qs(query, keep_blank_values=True)
+
+    def bearer(self) -> str | None:
+        """The token of the Authorization header, unchecked."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
 
     def parameter(self, name: str) -> str | None:
         """The first value of a query parameter."""
@@ -246,6 +276,6 @@ class _Log:
 
     def done(self, status: int | None, note: str = "") -> None:
         """Enter it with the status of its answer."""
-        request = HttpRequest(self.method, self._path, self._query, self.headers, status, note)
+        request = HttpRequest(self.method, self.path, self.query, self.headers, status, note, self.body)
         self._core.requests.append(request)
         self._core.changed()
