@@ -13,7 +13,20 @@ from typing import Self
 from .errors import ConnectionFailed, SubscriptionClosed
 from .subscription import Item, Subscription
 
-__all__ = ["LiveSubscription"]
+__all__ = ["LiveSubscription", "SubscriptionQueue"]
+
+
+class SubscriptionQueue:
+    """A subscription as a callback's queue."""
+
+    def __init__(self, live: LiveSubscription) -> None:
+        # Kept, since the client holds its subscriptions weakly.
+        self._live = live
+        self._inner = live._inner
+        self.poll = self._inner.poll
+        self.arm = self._inner._arm
+        self.close = self._inner.close
+        self.stats = self._inner.stats
 
 
 class LiveSubscription:
@@ -82,6 +95,10 @@ class LiveSubscription:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def queue(self) -> SubscriptionQueue:
+        """What it delivers, for a callback: a client that failed ends it without an error."""
+        return SubscriptionQueue(self)
 
     def _raise_failure(self) -> None:
         error = self._failure()
