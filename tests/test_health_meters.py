@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,7 +74,7 @@ def test_the_usual_rate_is_learned_while_the_market_is_open() -> None:
     start = 600 + 48 * 3_600
     total = run(meter, start, 60, 150.0, total, learn=True)
     assert meter.rate == pytest.approx(150, rel=0.01)
-    assert meter.normal == pytest.approx(150 - 100 * math.exp(-60 / 1_800), rel=0.1)
+    assert meter.normal == pytest.approx((600 * 50 + 60 * 150) / 660, rel=0.01)
     run(meter, start + 60, 4 * 3_600, 150.0, total, learn=True)
     assert meter.normal == pytest.approx(150, rel=0.01)
 

@@ -220,11 +220,11 @@ def test_success_reconnection_and_goodbye_show_nothing(logs: pytest.LogCaptureFi
             check_nothing_leaked(client, client.error, logs, CANARY)
             attempt = client._supervisor._attempt
             assert attempt is not None
-            assert attempt.hub is not None
-            for part in (attempt, attempt.hub, attempt.hub.transport, attempt.hub.transport.client):
+            assert attempt.link.hub is not None
+            for part in (attempt, attempt.link.hub, attempt.link.hub.transport, attempt.link.hub.transport.client):
                 assert CANARY not in repr(part) + repr(vars(part))
-            assert attempt.hub.headers == {}
-            assert attempt.hub.token is None
+            assert attempt.link.hub.headers == {}
+            assert attempt.link.hub.token is None
         check_nothing_leaked(client, client.error, logs, CANARY)
         for connection in hub.connections:
             check_the_hub_saw_it_once(connection)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from .arrivals import Arrivals
 from .breaker import Breaker, BreakerChange
 from .breaker_settings import BreakerSettings
 from .breakers import Breakers
@@ -31,15 +32,18 @@ from .clock import Clock
 from .errors import ConfigError, ConnectionFailed, ConnectTimeout
 from .event_stream import EventStream
 from .events import BreakerChanged, Event, Events, Message
+from .health import Health, HealthSettings
 from .link_limits import LinkLimits
 from .login import Attachment, Login
 from .logs import EventLog
 from .marks import LiveMarks, NoMarks, Watch
+from .monitor import Monitor
 from .plan import Overlap, Plan, SwapChoice, telling
 from .policy import ProcessFailure, RetryPolicy
 from .rawfeed import RawFeed
 from .reading import LiveSubscription
 from .route import Route
+from .session import Session
 from .streams import Streams, choose, stream_calls
 from .supervisor import State, Supervisor
 from .tasks import TaskInfo, Tasks
@@ -57,6 +61,8 @@ ClockChoice = Literal["wall", "event"]
 _JOIN_S = 10.0
 
 _MAILBOX = 4096
+_CAPACITY = 4096
+"""Of a subscription, unless it is told otherwise; see `Engine.subscribe`."""
 
 _numbers = itertools.count(1)
 
@@ -79,6 +85,8 @@ class Parts:
     swap: SwapChoice
     process_failure: ProcessFailure | None
     breakers: BreakerSettings | None
+    session: Session
+    health: HealthSettings | None
 
 
 class Client:
@@ -101,13 +109,26 @@ class Client:
         self._breakers.add_listener(self._breaker_changed)
         self._callbacks = Callbacks(self._tasks, parts.clock, tell)
         self._attachment: Attachment | None = None
+        self._arrivals = Arrivals()
+        self._monitor = Monitor(
+            parts.health,
+            clock=parts.clock,
+            session=parts.session,
+            arrivals=self._arrivals,
+            readers=self,
+            callbacks=self._callbacks,
+            breakers=self._breakers,
+            counted=self._counted,
+            tell=tell,
+        )
+        self._events.call(Event, self._monitor.heard)
         plan = Plan(
             name=self.name,
             route=parts.route,
             login=parts.login,
             feeds=self._feeds(),
             overlap=self._overlap,
-            marks=self._marks(()),
+            marks=self._marks((self._monitor.watch,)),
             wanted=parts.wanted,
             limits=parts.limits,
             clock=parts.clock,
@@ -195,7 +216,8 @@ class Client:
         """`Engine.subscribe` for this client's instruments, closed with the client."""
         engine = self._needs_engine("subscribe")
         chosen = choose(symbols, self._symbols)
-        live = LiveSubscription(engine.subscribe(symbols=list(chosen), **options), lambda: self.error)
+        inner = engine.subscribe(symbols=list(chosen), **options)
+        live = LiveSubscription(inner, lambda: self.error, options.get("capacity", _CAPACITY))
         with self._lock:
             self._subscriptions.add(live)
         # After it was added: either the thread that ends closes it, or this does.
@@ -294,6 +316,10 @@ class Client:
         """
         self._supervisor.live.result(timeout)
 
+    def health(self) -> Health:
+        """Score, state and reasons: what the last look, at most about a second old, has found."""
+        return self._monitor.health(self.state == "live")
+
     def breaker(self, event_type: str, handler: Callable[..., Any] | None = None) -> Breaker:
         """The circuit breaker of a handler, or of an event type, to look at or to open and close by hand."""
         return self._breakers.get(event_type, handler)
@@ -304,12 +330,13 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         """State, hub and counters at this moment; plain values, ready for JSON."""
-        wanted = self._parts.wanted
+        wanted, health = self._parts.wanted, self.health()
         return {
             "hub": str(self._parts.route.address),
             "subscriptions": len(wanted.all()),
             "confirmed": wanted.confirmed,
             "events": self._events.published,
+            "health": {"score": health.score, "state": health.state},
             "callbacks": {handler.name: handler.stats() for handler in self._callbacks.handlers},
             "breakers": {name: status.state for name, status in self._breakers.snapshot().items()},
             "tasks": self._tasks.stats(),
@@ -319,7 +346,20 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self._parts.route.address}, state={self.state!r})"
 
+    def pressure(self) -> tuple[float, int, int]:
+        """For health: how full the fullest subscription is, 0 to 1; items published and shed by all."""
+        with self._lock:
+            subscriptions = list(self._subscriptions)
+        stats = [(live.stats(), live.capacity) for live in subscriptions]
+        fill = max((counts["pending"] / capacity for counts, capacity in stats), default=0.0)
+        published = sum(counts["published"] for counts, _ in stats)
+        return min(1.0, fill), published, sum(counts["shed"] for counts, _ in stats)
+
     # Inside
+
+    def _counted(self) -> dict[str, int]:
+        malformed = self._engine.rejections().get("malformed", 0) if self._engine is not None else 0
+        return self._supervisor.counted() | {"malformed": malformed}
 
     def _start(self, loop: asyncio.AbstractEventLoop | None) -> None:
         if self.state != "new":
@@ -356,6 +396,7 @@ class Client:
             self._engine,
             self._symbols,
             grace_ns=self._parts.grace_ns,
+            arrivals=self._arrivals,
             tell=self._tell,
             refill=None,
             watch=watch,

@@ -12,11 +12,13 @@ from .client import Client, ClockChoice, Parts, Start
 from .clock import Clock
 from .config import choice
 from .errors import ConfigError
+from .health import HealthSettings
 from .link_limits import LinkLimits
 from .login import Login
 from .plan import SwapChoice
 from .policy import ProcessFailure
 from .route import Route, TokenPlace
+from .session import ALWAYS, Session
 from .streams import Streams, choose, own_calls, stream_calls, stream_symbols
 from .units import duration_ns
 from .wanted import Wanted
@@ -46,10 +48,12 @@ def connect(
     # Time
     clock: ClockChoice = "wall",
     grace: str = "500ms",
+    session: Session = ALWAYS,
     limits: LinkLimits | None = None,
     # Replaceable parts
     process_failure: ProcessFailure | None = None,
     breakers: BreakerSettings | None = None,
+    health: HealthSettings | None = None,
     time_source: Clock | None = None,
 ) -> Client:
     """A client that connects `hub` to `engine` when its `with` or `async with` block is entered.
@@ -81,9 +85,12 @@ def connect(
         clock: "wall" closes idle bars by this machine's clock and marks the bars that a gap has cut;
             "event" leaves time to the data, for recorded ticks that come through a hub.
         grace: how far behind the venue's clock idle bars are closed.
+        session: when the market is open, for health: outside, silence means nothing. `session.CME` has the
+            hours of Globex futures.
         limits: time and size limits.
         process_failure: decides on a failure before the table of `policy` does.
         breakers: settings of the circuit breakers of callbacks.
+        health: what the health's score is made of.
         time_source: the clock; this machine's unless given.
 
     Raises:
@@ -126,5 +133,7 @@ def connect(
         swap=swap,
         process_failure=process_failure,
         breakers=breakers,
+        session=session,
+        health=health,
     )
     return Client(parts, start=start)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .arrivals import Arrivals
 from .events import Gap
 from .link import Link
-from .offset import ClockOffset
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -38,6 +38,7 @@ class LiveMarks:
         symbols: Sequence[str],
         *,
         grace_ns: int | None,
+        arrivals: Arrivals,
         tell: Callable[..., None],
         refill: Refill | None,
         watch: Sequence[Watch],
@@ -46,15 +47,15 @@ class LiveMarks:
         self._engine = engine
         self._symbols = tuple(symbols)
         self._grace_ns = grace_ns
+        self._arrivals = arrivals
         self._tell = tell
         self._refill = refill
         self._watch = tuple(watch)
-        self.offset = ClockOffset()
 
     def advance(self, now_ns: int) -> None:
         """Close idle bars that ended `grace_ns` ago, by the venue's clock."""
         if self._grace_ns is not None:
-            self._engine.advance(now_ns - self.offset.ns - self._grace_ns)
+            self._engine.advance(now_ns - self._arrivals.offset_ns - self._grace_ns)
 
     def mark(self, start_ns: int | None, end_ns: int) -> None:
         """Mark bars of this time as incomplete, and say nothing yet."""
@@ -78,14 +79,14 @@ class LiveMarks:
         for symbol in self._symbols:
             trade = self._engine.last(symbol)
             if trade is not None and trade.ts_recv is not None:
-                self.offset.sample(trade.ts_recv, trade.ts_event)
+                self._arrivals.look(symbol, trade.ts_recv, trade.ts_event)
         for look in self._watch:
             look(link)
 
     def _venue(self, start_ns: int | None, end_ns: int) -> tuple[int | None, int]:
         # What was on the way when the link was lost is older than the last byte heard, by as much as
         # messages may be late.
-        offset_ns, late_ns = self.offset.ns, self._grace_ns or 0
+        offset_ns, late_ns = self._arrivals.offset_ns, self._grace_ns or 0
         return None if start_ns is None else start_ns - offset_ns - late_ns, end_ns - offset_ns
 
 

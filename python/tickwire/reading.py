@@ -32,9 +32,13 @@ class SubscriptionQueue:
 class LiveSubscription:
     """Items of one subscription; closed with its client."""
 
-    def __init__(self, inner: Subscription, failure: Callable[[], BaseException | None]) -> None:
+    def __init__(
+        self, inner: Subscription, failure: Callable[[], BaseException | None], capacity: int
+    ) -> None:
         self._inner = inner
         self._failure = failure
+        self.capacity = capacity
+        """Items held per instrument and timeframe, trades or quotes."""
         self._items: Iterator[Item] = iter(inner)
         self._async_items: AsyncIterator[Item] | None = None
 

@@ -86,14 +86,23 @@ class Supervisor:
         """When the last connection that was live was last heard, int ns UTC."""
         return self._lost_ns
 
+    def counted(self) -> dict[str, int]:
+        """Counters, the living connection included."""
+        counts = dataclasses.asdict(self._counters)
+        del counts["last_error"]
+        attempt = self._attempt
+        if attempt is not None:
+            for name, count in attempt.link.counted().items():
+                counts[name] += count
+        return counts
+
     def status(self) -> dict[str, Any]:
-        """State and counters, the living connection included."""
-        status: dict[str, Any] = {"state": self.state} | dataclasses.asdict(self._counters)
+        """State and counters, and when it was last heard; plain values."""
+        status: dict[str, Any] = {"state": self.state} | self.counted()
+        status["last_error"] = self._counters.last_error
         attempt = self._attempt
         live_since_s = heard_ns = None
         if attempt is not None:
-            for name, count in attempt.link.counted().items():
-                status[name] += count
             live_since_s, heard_ns = attempt.live_since_s, attempt.link.last_heard_ns
         now_s = self._plan.clock.monotonic_s()
         status["live_s"] = now_s - live_since_s if live_since_s is not None else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 import threading
 import time
 from collections import Counter
@@ -11,60 +10,13 @@ from itertools import pairwise
 
 import pytest
 
-from hubs import PATIENCE_S
+from sim.clocks import EPOCH_NS, JumpingClock, SetClock
 from sim.wire import CLOSE, PING, PONG, TEXT, Wire
 from tickwire import sim
 from tickwire.clock import Clock
 from tickwire.sim.loop import new_event_loop
 
 DAY_S = 86_400.0
-EPOCH_NS = 1_772_000_000_000_000_000
-
-
-class JumpingClock(Clock):
-    """Jumps to the next deadline whenever no socket has anything to say."""
-
-    def __init__(self) -> None:
-        self.elapsed_s = 0.0
-
-    def now_ns(self) -> int:
-        return EPOCH_NS + round(self.elapsed_s * 1e9)
-
-    def monotonic_s(self) -> float:
-        return self.elapsed_s
-
-    def select(
-        self, selector: selectors.BaseSelector, timeout_s: float | None
-    ) -> list[tuple[selectors.SelectorKey, int]]:
-        # What one end writes on loopback is with the other end before the write returns.
-        ready = selector.select(0)
-        if not ready:
-            if timeout_s is None:
-                return selector.select(PATIENCE_S)
-            self.elapsed_s += timeout_s
-        return ready
-
-
-class SetClock(Clock):
-    """Goes where the test sets it, in whichever thread."""
-
-    def __init__(self) -> None:
-        self.elapsed_s = 0.0
-
-    def now_ns(self) -> int:
-        return EPOCH_NS + round(self.elapsed_s * 1e9)
-
-    def monotonic_s(self) -> float:
-        return self.elapsed_s
-
-    def select(
-        self, selector: selectors.BaseSelector, timeout_s: float | None
-    ) -> list[tuple[selectors.SelectorKey, int]]:
-        deadline_s = None if timeout_s is None else self.elapsed_s + timeout_s
-        while True:
-            ready = selector.select(0.001)
-            if ready or (deadline_s is not None and self.elapsed_s >= deadline_s):
-                return ready
 
 
 class Client:
@@ -187,11 +139,11 @@ def test_a_hub_in_a_thread_of_its_own_goes_by_its_clock():
         wire.shake()
         old = hub.token(ttl_s=60.0)
         assert wire.quiet()
-        clock.elapsed_s += DAY_S - 10.0
+        clock.advance(DAY_S - 10.0)
         assert wire.quiet()
         with Wire(hub, token=old) as late:
             assert late.upgrade()[0] == 401
-        clock.elapsed_s += 11.0
+        clock.advance(11.0)
         assert wire.records() == [{"type": 7, "error": "The token has expired."}]
         assert threading.active_count() == 2
 
@@ -200,7 +152,7 @@ def test_a_handshake_has_as_long_as_the_clock_says():
     clock = SetClock()
     with sim.Hub(clock=clock, handshake_s=3_600.0) as hub, Wire(hub) as wire:
         assert wire.upgrade()[0] == 101
-        clock.elapsed_s += 3_599.0
+        clock.advance(3_599.0)
         assert wire.quiet()
-        clock.elapsed_s += 2.0
+        clock.advance(2.0)
         assert wire.records() == [{"error": "Handshake was canceled."}]

@@ -9,6 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from hubs import PATIENCE_S
+from sim.clocks import SetClock
 from sim.peer import Peer, negotiate
 from sim.wire import ACCEPT, CLOSE, PING, TEXT, Frame, Wire
 from tickwire import sim
@@ -49,15 +50,20 @@ def test_a_connection_that_is_dropped_as_soon_as_it_is_accepted():
 
 @pytest.mark.parametrize("stage", ["connect", "upgrade", "handshake"])
 def test_a_late_answer_is_a_good_one(stage: str):
-    with sim.Hub() as hub:
-        hub.fault(sim.Late(0.1, at=stage))
+    clock = SetClock()
+    with sim.Hub(clock=clock) as hub:
+        hub.fault(sim.Late(5.0, at=stage))
         with Wire(hub) as wire:
             wire.ask_upgrade()
             if stage == "handshake":
                 assert wire.head()[0] == 101
                 wire.send({"protocol": "json", "version": 1})
                 wire.call("SubscribeContractTrades", "X")  # does not overtake the handshake
-            assert wire.quiet(0.05)
+                hub.wait_until(lambda h: len(h.frames) == 2)
+            assert wire.quiet()
+            clock.advance(4.9)
+            assert wire.quiet()
+            clock.advance(0.2)
             if stage == "handshake":
                 assert wire.frame().payload == b"{}\x1e"
                 assert wire.records() == [DONE]
@@ -75,13 +81,15 @@ def test_late_negotiation_and_rest_keep_the_connection_in_order():
 
 
 def test_a_late_completion_brings_a_late_subscription():
-    with sim.Hub() as hub, Wire(hub) as wire:
+    clock = SetClock()
+    with sim.Hub(clock=clock) as hub, Wire(hub) as wire:
         wire.shake()
-        hub.fault(sim.Late(0.1))
+        hub.fault(sim.Late(5.0))
         wire.call("SubscribeContractTrades", "X", invocation_id="1")
         wire.call("SubscribeContractTrades", "Y", invocation_id="2")
         assert wire.records() == [{"type": 3, "invocationId": "2"}]
         assert hub.connection().subscriptions == {("trade", "Y")}
+        clock.advance(5.0)
         assert wire.records() == [DONE]
         hub.wait_until(lambda h: h.connection().subscriptions == {("trade", "X"), ("trade", "Y")})
 

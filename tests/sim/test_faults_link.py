@@ -10,6 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from hubs import PATIENCE_S
+from sim.clocks import SetClock
 from sim.peer import Peer
 from sim.wire import BINARY, CLOSE, PING, PONG, TEXT, Frame, Wire
 from tickwire import sim
@@ -76,16 +77,19 @@ def test_a_close_frame_that_leaves_the_link_to_the_client():
 
 
 def test_a_ping_that_is_answered_in_time():
-    with sim.Hub() as hub, Wire(hub) as wire:
+    clock = SetClock()
+    with sim.Hub(clock=clock, silence_s=1e9) as hub, Wire(hub) as wire:
         wire.shake()
         hub.fault(sim.Ping(b"first"))
-        hub.fault(sim.Ping(b"are you there", limit_s=0.3))
+        hub.fault(sim.Ping(b"are you there", limit_s=3.0))
         assert wire.frame() == Frame(True, PING, b"first")
         assert wire.frame() == Frame(True, PING, b"are you there")
+        clock.advance(2.9)
         wire.send_frame(PONG, b"are you there")
         hub.wait_until(lambda h: h.connection().pongs == 1)
         assert hub.frames[-1] == sim.ClientFrame(1, "pong", b"are you there")
-        assert wire.quiet(0.5)  # longer than the limit
+        clock.advance(1.0)
+        assert wire.quiet()
         assert hub.connection().is_open
 
 
@@ -103,16 +107,21 @@ def test_a_ping_without_its_pong_closes_with_1011(pong: bytes | None):
 
 
 def test_a_hub_that_pings_on_its_own_as_servers_with_short_limits_do():
-    with sim.Hub(ws_ping_s=0.02, pong_s=0.5) as hub, Wire(hub) as wire:
+    clock = SetClock()
+    with (
+        sim.Hub(clock=clock, ws_ping_s=20.0, pong_s=30.0, ping_s=1e9, silence_s=1e9) as hub,
+        Wire(hub) as wire,
+    ):
         wire.shake()
-        for number in (1, 2, 3):
-            frame = wire.frame()
-            assert frame == Frame(True, PING, b"hub ping %d" % number)
-            wire.send_frame(PONG, frame.payload)
-        while (frame := wire.frame()).opcode == PING:  # not answered any more
-            pass
-        assert frame.opcode == CLOSE
-        assert hub.connection().pongs == 3
+        hub.wait_until(lambda h: h.connection().protocol == "json")
+        for number in (1, 2, 3, 4):
+            clock.advance(20.0)
+            assert wire.frame() == Frame(True, PING, b"hub ping %d" % number)
+            if number < 3:
+                wire.send_frame(PONG, b"hub ping %d" % number)
+                hub.wait_until(lambda h, n=number: h.connection().pongs == n)
+        clock.advance(10.0)
+        assert wire.frame() == Frame(True, CLOSE, struct.pack(">H", 1011))
 
 
 # Injected bytes

@@ -7,6 +7,7 @@ import jwt
 import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus
 
+from sim.clocks import SetClock
 from sim.peer import Peer, negotiate
 from sim.wire import Wire
 from tickwire import ConfigError, sim
@@ -54,12 +55,22 @@ def test_the_hub_drops_what_has_expired(how: str, in_order: bool):
 
 
 def test_a_token_expires_by_itself_in_mid_stream():
-    market = sim.Market(1, rate=5_000.0, mix={"quote": 1})
-    with sim.Hub(market, close_expired=True) as hub, Peer(hub, token=hub.token(ttl_s=0.2)) as peer:
+    clock = SetClock()
+    market = sim.Market(1, rate=100.0, mix={"quote": 1})
+    with (
+        sim.Hub(market, clock=clock, close_expired=True) as hub,
+        Peer(hub, token=hub.token(ttl_s=5.0)) as peer,
+    ):
         peer.subscribe(hub.symbols, ["quote"])
+        hub.wait_until(lambda h: bool(h.connection().subscriptions))
+        messages = []
+        for second in range(1, 5):
+            clock.advance(1.0)
+            hub.wait_until(lambda h, n=second: h.sent.ticks >= 90 * n)
+        clock.advance(1.0)
         messages = list(peer.messages())
-        assert messages[-1]["type"] == 7
-        assert len([m for m in messages if m["type"] == 1]) == hub.connection().sent.ticks > 0
+        assert messages[-1] == {"type": 7, "error": "The token has expired."}
+        assert len([m for m in messages if m["type"] == 1]) == hub.connection().sent.ticks >= 360
 
 
 def test_opaque_tokens_are_good_for_the_same():
