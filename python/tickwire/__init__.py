@@ -13,11 +13,12 @@ import importlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from . import _core
+from . import _core, events
 from ._core import Bar, Feed, Quote, Receipt, Snapshot, Trade
 from .auth import Token
-from .client import Client, connect
+from .client import Client
 from .config import Instrument, Rules
+from .connecting import connect
 from .engine import Engine
 from .errors import (
     ConfigError,
@@ -65,6 +66,7 @@ __all__ = [
     "UpgradeRefused",
     "__version__",
     "connect",
+    "events",
     "sim",
 ]
 
