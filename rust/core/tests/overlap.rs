@@ -1,4 +1,5 @@
 //! Overlaps of two feeds: what is told of them, and every cause of uncertainty by itself.
+#![allow(clippy::unwrap_used)]
 
 mod overlap_support;
 

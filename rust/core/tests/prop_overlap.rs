@@ -1,4 +1,5 @@
 //! Two feeds into one engine against a naive model, and against the truth they both deliver a part of.
+#![allow(clippy::unwrap_used)]
 
 mod overlap_support;
 
