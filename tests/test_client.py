@@ -679,7 +679,9 @@ def test_a_callback_that_raises_is_shown_and_the_connection_lives(monkeypatch: p
         def bad(message: tw.events.Message) -> None:
             raise ValueError(message.target)
 
-        client.on_message("GatewayUserOrder")(lambda message: heard.append((message.target, message.arguments)))
+        client.on_message("GatewayUserOrder")(
+            lambda message: heard.append((message.target, message.arguments))
+        )
         message = {"type": 1, "target": "GatewayUserOrder", "arguments": [{"id": 7}]}
         other = {"type": 1, "target": "GatewayUserTrade", "arguments": []}
         hub.connection().send_records(message, other, {"type": 6}, print_at(1.0))

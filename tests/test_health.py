@@ -176,45 +176,41 @@ def test_the_score_never_gets_better_as_a_signal_gets_worse(
 # States
 
 
-def scored(score: float) -> Signals:
-    """Signals with this score, none of it the link's."""
-    left = 100 - score
-    values: dict[str, float] = {}
-    for term in TERMS:
-        if not term.link and not term.open_only and left > 0:
-            part = min(left / term.most, 1.0)
-            name = "clock_offset_s" if term.signal == "clock_error_s" else term.signal
-            values[name] = term.start + part * (term.end - term.start)
-            left -= part * term.most
-    made = signals(**values)
-    assert once(made).score == pytest.approx(score)
-    return made
+ONE_TERM = HealthSettings(terms=(Term("breakers", "breakers_open", 0, 100, 100, "{0}"),))
+
+
+def scored(score: int) -> Signals:
+    """Signals with this score, by the settings above."""
+    return signals(breakers_open=100 - score)
 
 
 def test_a_state_changes_only_when_the_score_has_stayed_beyond_its_edge() -> None:
-    model = HealthModel()
+    model = HealthModel(ONE_TERM)
     assert over(model, 0, 10, FINE).state == "healthy"
     assert over(model, 11, 2, scored(70)).state == "healthy"
     assert over(model, 14, 0, scored(76)).state == "healthy"  # which starts the time anew
     assert over(model, 15, 2, scored(70)).state == "healthy"
     assert over(model, 18, 0, scored(70)).state == "degraded"
-    # Between the two edges it stays what it is.
-    assert over(model, 19, 100, scored(84)).state == "degraded"
+    # The way to the next worse one takes as long again.
+    assert over(model, 19, 2, scored(44)).state == "degraded"
+    # Between the two edges, and on the lower one, it stays what it is.
+    assert over(model, 22, 50, scored(45)).state == "degraded"
+    assert over(model, 73, 46, scored(84)).state == "degraded"
     assert over(model, 120, 14, scored(86)).state == "degraded"
     changed = over(model, 135, 5, scored(86))
     assert (changed.state, changed.state_s) == ("healthy", 5)
-    assert over(model, 141, 100, scored(76)).state == "healthy"
+    assert over(model, 141, 100, scored(75)).state == "healthy"
 
 
 def test_a_score_on_an_edge_does_not_flap() -> None:
-    model = HealthModel()
+    model = HealthModel(ONE_TERM)
     model.assess(FINE, 0)
     around = (scored(86), scored(74))
     assert {model.assess(around[second % 2], second).state for second in range(1, 1_000)} == {"healthy"}
 
 
 def test_it_falls_and_rises_by_as_many_states_as_the_score_says() -> None:
-    model = HealthModel()
+    model = HealthModel(ONE_TERM)
     over(model, 0, 1, FINE)
     assert over(model, 2, 3, scored(5)).state == "down"
     assert over(model, 6, 14, scored(100)).state == "down"

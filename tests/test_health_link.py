@@ -131,6 +131,18 @@ def test_a_good_link_for_long_starts_the_cool_down_anew() -> None:
     assert [moment - found[0] for moment in found] == [0, 60]
 
 
+@pytest.mark.parametrize("how", ["not connected", "not looked"])
+def test_time_that_proves_nothing_does_not(how: str) -> None:
+    model = HealthModel()
+    assert len(wishes(model, 0, 300, BAD_LINK)) == 3
+    assert wishes(model, 301, 10, FINE) == []
+    assert wishes(model, 312, 2_000 if how == "not connected" else 0, signals(connected=False)) == []
+    assert wishes(model, 2_313, 10, FINE) == []
+    found = wishes(model, 2_324, 1_000, BAD_LINK)
+    # The cool-down goes on from where it was: 240 s was the last.
+    assert found[1] - found[0] == 480
+
+
 def test_a_short_dip_is_no_reason() -> None:
     model = HealthModel()
     for start in range(0, 1_000, 10):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import jwt
@@ -16,7 +15,6 @@ import psutil
 import pytest
 
 from clocks import HandClock
-from effort import LONG
 from hubs import PATIENCE_S
 from tickwire import events
 from tickwire.auth import Token
@@ -100,10 +98,25 @@ def clock() -> HandClock:
     return HandClock()
 
 
+class Pool:
+    """Runs calls in threads that do not keep a test that fails from ending."""
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function(*arguments))
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        return future
+
+
 @pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(16) as executor:
-        yield executor
+def pool() -> Pool:
+    return Pool()
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +128,7 @@ def no_thread_is_left() -> Iterator[None]:
 # Asking
 
 
-def test_all_who_wait_share_one_call(pool: ThreadPoolExecutor, clock: HandClock) -> None:
+def test_all_who_wait_share_one_call(pool: Pool, clock: HandClock) -> None:
     source, gate = Source(clock), threading.Event()
     source.before = lambda: gate.wait(PATIENCE_S) and None
     login = Login(source, clock=clock)
@@ -152,9 +165,7 @@ def test_without_reuse_the_source_is_asked_for_every_connection() -> None:
     assert not login.is_current(tokens[0])
 
 
-def test_a_call_ends_within_its_limit_though_the_source_hangs(
-    pool: ThreadPoolExecutor, clock: HandClock
-) -> None:
+def test_a_call_ends_within_its_limit_though_the_source_hangs(pool: Pool, clock: HandClock) -> None:
     source, gate = Source(clock), threading.Event()
     source.before = lambda: gate.wait() and None
     login = Login(source, clock=clock)
@@ -165,6 +176,7 @@ def test_a_call_ends_within_its_limit_though_the_source_hangs(
         asked.result(PATIENCE_S)
     # Whoever comes next waits for the same call, until that is given up.
     asked = pool.submit(login.token, None, 60.0)
+    until(lambda: login._waiting)
     clock.advance(LoginLimits().fetch_s)
     with pytest.raises(ConnectTimeout, match=r"within 30\.0 s"):
         asked.result(PATIENCE_S)
@@ -180,7 +192,7 @@ def test_a_call_ends_within_its_limit_though_the_source_hangs(
     assert login.token() is token
 
 
-def test_calls_that_hang_are_not_piled_up(pool: ThreadPoolExecutor, clock: HandClock) -> None:
+def test_calls_that_hang_are_not_piled_up(pool: Pool, clock: HandClock) -> None:
     source, gate = Source(clock), threading.Event()
     source.before = lambda: gate.wait() and None
     login = Login(source, clock=clock, limits=LoginLimits(hanging=2))
@@ -200,7 +212,7 @@ def test_calls_that_hang_are_not_piled_up(pool: ThreadPoolExecutor, clock: HandC
 
 
 @pytest.mark.parametrize("make", [Waiter, Pause])
-def test_the_owner_ends_the_wait(make: type[Any], pool: ThreadPoolExecutor, clock: HandClock) -> None:
+def test_the_owner_ends_the_wait(make: type[Any], pool: Pool, clock: HandClock) -> None:
     source, gate = Source(clock), threading.Event()
     source.before = lambda: gate.wait() and None
     login = Login(source, clock=clock)
@@ -217,7 +229,7 @@ def test_the_owner_ends_the_wait(make: type[Any], pool: ThreadPoolExecutor, cloc
 
 
 def test_a_failure_reaches_all_who_waited_and_the_next_call_waits_a_little(
-    pool: ThreadPoolExecutor, clock: HandClock
+    pool: Pool, clock: HandClock
 ) -> None:
     source, gate, cause = Source(clock), threading.Event(), OSError("down")
 
@@ -298,7 +310,7 @@ def test_a_refused_token_is_replaced_once_for_all_hubs(clock: HandClock) -> None
 
 
 def test_hubs_that_are_logged_out_together_log_in_once_and_not_at_once(
-    pool: ThreadPoolExecutor, clock: HandClock, caplog: pytest.LogCaptureFixture
+    pool: Pool, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = Source(clock)
     login = Login(source, clock=clock)
@@ -334,7 +346,7 @@ def test_a_logout_on_a_link_older_than_the_last_renewal_ends_the_session_too(clo
     client.share.detach()
 
 
-def test_a_login_that_is_fought_over_ends_for_all(pool: ThreadPoolExecutor, clock: HandClock) -> None:
+def test_a_login_that_is_fought_over_ends_for_all(pool: Pool, clock: HandClock) -> None:
     source = Source(clock)
     login = Login(source, clock=clock)
     for _ in range(2):
@@ -351,7 +363,7 @@ def test_a_login_that_is_fought_over_ends_for_all(pool: ThreadPoolExecutor, cloc
     assert source.logins == 3
 
 
-def test_logouts_far_apart_are_no_fight(pool: ThreadPoolExecutor, clock: HandClock) -> None:
+def test_logouts_far_apart_are_no_fight(pool: Pool, clock: HandClock) -> None:
     login = Login(Source(clock), clock=clock)
     for _ in range(10):
         login.logged_out(take(pool, login, clock))
@@ -359,7 +371,7 @@ def test_logouts_far_apart_are_no_fight(pool: ThreadPoolExecutor, clock: HandClo
     assert take(pool, login, clock) is not None
 
 
-def take(pool: ThreadPoolExecutor, login: Login, clock: HandClock) -> Token | None:
+def take(pool: Pool, login: Login, clock: HandClock) -> Token | None:
     """The token, letting time pass as needed."""
     asked: Future[Token | None] = pool.submit(login.token)
     until(lambda: asked.done() or clock.advance(0.5))
@@ -429,9 +441,7 @@ def test_a_renewal_that_fails_or_hangs_leaves_the_token_in_place(clock: HandCloc
     client.share.detach()
 
 
-def test_a_token_refused_while_its_renewal_is_under_way_waits_for_that(
-    pool: ThreadPoolExecutor, clock: HandClock
-) -> None:
+def test_a_token_refused_while_its_renewal_is_under_way_waits_for_that(pool: Pool, clock: HandClock) -> None:
     source, gate = Source(clock), threading.Event()
     login = Login(source, clock=clock)
     client = Client(login)
@@ -588,6 +598,7 @@ def test_what_cannot_work_is_refused() -> None:
             LoginLimits(**bad)  # type: ignore[arg-type]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_source_that_ends_its_thread_is_a_failure(clock: HandClock) -> None:
     def source() -> str:
         raise SystemExit

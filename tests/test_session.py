@@ -108,6 +108,14 @@ def test_six_days_without_a_night() -> None:
     assert session.next_change_ns(ns("2026-01-11T00:00:00+00:00")) == ns("2026-01-12T00:00:00+00:00")
 
 
+def test_days_from_evening_to_evening() -> None:
+    session = Session("America/New_York", "17:00", "17:00")
+    moment = ns("2026-01-04T17:00:00-05:00")
+    assert session.is_open(moment)
+    assert not session.is_open(moment - 1)
+    assert session.next_change_ns(moment) == ns("2026-01-09T17:00:00-05:00")
+
+
 def test_one_day_a_week() -> None:
     session = Session("UTC", "10:00", "11:00", days=("wed",))
     moment = ns("2026-01-07T11:00:00+00:00")

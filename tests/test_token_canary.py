@@ -180,7 +180,6 @@ def make_client(url: str) -> Client:
     )
 
 
-
 def check_the_hub_saw_it_once(connection: Connection) -> None:
     assert connection.raw.count(CANARY.encode()) == 1
     assert connection.headers["authorization"] == f"Bearer {CANARY}"
@@ -221,7 +220,12 @@ def test_success_reconnection_and_goodbye_show_nothing(logs: pytest.LogCaptureFi
             attempt = client._supervisor._attempt
             assert attempt is not None
             assert attempt.link.hub is not None
-            for part in (attempt, attempt.link.hub, attempt.link.hub.transport, attempt.link.hub.transport.client):
+            for part in (
+                attempt,
+                attempt.link.hub,
+                attempt.link.hub.transport,
+                attempt.link.hub.transport.client,
+            ):
                 assert CANARY not in repr(part) + repr(vars(part))
             assert attempt.link.hub.headers == {}
             assert attempt.link.hub.token is None

@@ -269,6 +269,7 @@ def ask_in_query(url: str, *, negotiate: bool = False) -> Client:
             streams="trades",
             clock="event",
             limits=LIMITS,
+            process_failure=first_of_all,
             token_in="query",
             negotiate=negotiate,
         )

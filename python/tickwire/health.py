@@ -154,7 +154,7 @@ class _Reconnect:
         if late:
             self._settled_s = now_s + settings.settle_s
         bad = signals.connected and link_score < settings.reconnect_below
-        self._bad_since_s = _since(bad and not late, self._bad_since_s, now_s)
+        self._bad_since_s = _since(bad, self._bad_since_s, now_s)
         # Time without a connection, or without a look, is no proof that the link is good.
         self._good_since_s = _since(signals.connected and not bad and not late, self._good_since_s, now_s)
         if _lasted(self._good_since_s, settings.cool_down_max_s, now_s):
@@ -173,7 +173,6 @@ class _Reconnect:
         if reason is not None:
             self._cool_s = now_s + self._cool_down_s
             self._cool_down_s = min(2 * self._cool_down_s, self._settings.cool_down_max_s)
-            self._bad_since_s = self._good_since_s = None
         return reason
 
 

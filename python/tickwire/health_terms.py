@@ -156,8 +156,8 @@ class Term:
         value: float | None = getattr(signals, self.signal)
         if value is None or (self.open_only and not signals.session_open):
             return 0.0
-        share = (value - self.start) / (self.end - self.start)
-        return self.most * min(max(share, 0.0), 1.0)
+        deduction = self.most * (value - self.start) / (self.end - self.start)
+        return min(max(deduction, 0.0), self.most)
 
     def reason(self, signals: Signals, deduction: float) -> Reason:
         """The same in words."""

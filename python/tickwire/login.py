@@ -78,8 +78,10 @@ class Login:
         clock: Clock | None = None,
     ) -> None:
         # The first thing done with the token is to wrap it: an exception from here on shows no text.
-        provider = TokenProvider(source)
-        del source
+        try:
+            provider = TokenProvider(source)
+        finally:
+            del source
         self._provider = provider
         self._limits = limits if limits is not None else LoginLimits()
         self._clock = clock if clock is not None else Clock()
@@ -232,6 +234,9 @@ class Login:
             }
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_calls"):
+            # Shown in the traceback of a source that was refused.
+            return "Login(not made)"
         return f"Login({self._provider!r}, state={self.status()['state']!r})"
 
     # Waiting

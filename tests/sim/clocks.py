@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 
 from hubs import PATIENCE_S
+from tickwire import sim
 from tickwire.clock import Clock
 
 EPOCH_NS = 1_772_000_000_000_000_000
@@ -12,13 +13,19 @@ EPOCH_NS = 1_772_000_000_000_000_000
 
 
 class SetClock(Clock):
-    """Stands still but for `advance`, whichever thread calls it: what is timed waits for the test."""
+    """Stands still but for `advance`: what is timed waits for the test."""
 
     def __init__(self) -> None:
         self.elapsed_s = 0.0
 
-    def advance(self, seconds: float) -> None:
-        self.elapsed_s += seconds
+    def advance(self, hub: sim.Hub, seconds: float) -> None:
+        """Go on by so much, between two turns of the hub's loop."""
+
+        def go() -> bool:
+            self.elapsed_s += seconds
+            return True
+
+        hub.wait_until(lambda _: go())
 
     def now_ns(self) -> int:
         return EPOCH_NS + round(self.elapsed_s * 1e9)
@@ -49,5 +56,5 @@ class JumpingClock(SetClock):
         if not ready:
             if timeout_s is None:
                 return selector.select(PATIENCE_S)
-            self.advance(timeout_s)
+            self.elapsed_s += timeout_s
         return ready

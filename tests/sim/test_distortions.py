@@ -222,7 +222,7 @@ def test_the_upgrade_dribbles_byte_by_byte():
         for byte in b"HTTP/1.1 101 Switching":
             wire.fill()
             assert wire.chunks[-1] == bytes([byte])
-            clock.advance(1.0)
+            clock.advance(hub, 1.0)
         hub.fault(sim.Resume())
         assert wire.head()[0] == 101
 
@@ -263,10 +263,10 @@ def test_everything_is_late_on_a_delayed_link():
         wire.call("SubscribeContractTrades", "X")
         hub.wait_until(lambda h: b"Subscribe" in h.frames[-1].payload)
         hub.broadcast("GatewayTrade", "X", [{"price": 1}])
-        clock.advance(4.9)
+        clock.advance(hub, 4.9)
         assert wire.quiet()
         assert hub.sent.ticks == 0  # nothing counts before it is on the wire
-        clock.advance(0.2)
+        clock.advance(hub, 0.2)
         assert wire.frame() == Frame(True, PONG, b"x")
         assert wire.records()[0]["type"] == 3
         assert wire.records()[0]["type"] == 1

@@ -44,10 +44,10 @@ def test_it_comes_back_by_itself():
     clock = SetClock()
     with sim.Hub(clock=clock) as hub:
         hub.fault(sim.Unlisten(60.0))
-        clock.advance(59.0)
+        clock.advance(hub, 59.0)
         assert refused(hub)
-        clock.advance(2.0)
-        hub.wait_until(lambda h: h._core.listener.listening)
+        clock.advance(hub, 2.0)
+        hub.wait_until(lambda h: h._core.listener.listening)  # by the next turn of its loop
         with Wire(hub) as wire:
             assert wire.upgrade()[0] == 101
 

@@ -84,11 +84,11 @@ def test_a_ping_that_is_answered_in_time():
         hub.fault(sim.Ping(b"are you there", limit_s=3.0))
         assert wire.frame() == Frame(True, PING, b"first")
         assert wire.frame() == Frame(True, PING, b"are you there")
-        clock.advance(2.9)
+        clock.advance(hub, 2.9)
         wire.send_frame(PONG, b"are you there")
         hub.wait_until(lambda h: h.connection().pongs == 1)
         assert hub.frames[-1] == sim.ClientFrame(1, "pong", b"are you there")
-        clock.advance(1.0)
+        clock.advance(hub, 1.0)
         assert wire.quiet()
         assert hub.connection().is_open
 
@@ -115,12 +115,12 @@ def test_a_hub_that_pings_on_its_own_as_servers_with_short_limits_do():
         wire.shake()
         hub.wait_until(lambda h: h.connection().protocol == "json")
         for number in (1, 2, 3, 4):
-            clock.advance(20.0)
+            clock.advance(hub, 20.0)
             assert wire.frame() == Frame(True, PING, b"hub ping %d" % number)
             if number < 3:
                 wire.send_frame(PONG, b"hub ping %d" % number)
                 hub.wait_until(lambda h, n=number: h.connection().pongs == n)
-        clock.advance(10.0)
+        clock.advance(hub, 10.0)
         assert wire.frame() == Frame(True, CLOSE, struct.pack(">H", 1011))
 
 

@@ -65,9 +65,9 @@ def test_a_token_expires_by_itself_in_mid_stream():
         hub.wait_until(lambda h: bool(h.connection().subscriptions))
         messages = []
         for second in range(1, 5):
-            clock.advance(1.0)
+            clock.advance(hub, 1.0)
             hub.wait_until(lambda h, n=second: h.sent.ticks >= 90 * n)
-        clock.advance(1.0)
+        clock.advance(hub, 1.0)
         messages = list(peer.messages())
         assert messages[-1] == {"type": 7, "error": "The token has expired."}
         assert len([m for m in messages if m["type"] == 1]) == hub.connection().sent.ticks >= 360

@@ -53,7 +53,7 @@ class Core:
         self.routes: dict[str, Handler] = {}
         """REST: what answers a POST to a path."""
         self.armed = Armed(self)
-        self.listener = Listener(lambda: HttpPeer(self))
+        self.listener = Listener(lambda: HttpPeer(self), self.changed)
         self.peers: set[HttpPeer] = set()
         self.requests: deque[HttpRequest] = deque(maxlen=settings.keep_requests)
         self.frames: deque[ClientFrame] = deque(maxlen=settings.keep_frames)

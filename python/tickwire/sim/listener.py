@@ -17,14 +17,16 @@ _BACKLOG = 128
 
 
 class Listener:
-    """Accepts connections on loopback for protocols that `factory` makes.
+    """Accepts connections on loopback for protocols that `factory` makes; `changed` is called when that begins
+    or ends.
 
     While it does not listen, the port stays bound: nobody else gets it, and the kernel answers
     connects with a reset, as it does where no server runs.
     """
 
-    def __init__(self, factory: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, factory: Callable[[], asyncio.Protocol], changed: Callable[[], None]) -> None:
         self.port = 0
+        self._changed = changed
         self._factory = factory
         self._server: asyncio.Server | None = None
         self._held: socket.socket | None = None
@@ -67,6 +69,7 @@ class Listener:
         # Connections queue up in the kernel until the loop has come round to accepting them.
         sock.listen(_BACKLOG)
         self._opening = asyncio.get_running_loop().create_task(self._serve(sock), name="tickwire sim listen")
+        self._changed()
 
     async def stop(self) -> None:
         """Close the socket; `wait_closed` after the connections have ended."""
@@ -87,6 +90,7 @@ class Listener:
         if self._held is None and self._server is not None:
             self._server.close()
             self._held = _bound(self.port)
+            self._changed()
 
     async def _serve(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
