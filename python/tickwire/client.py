@@ -38,7 +38,7 @@ from .login import Attachment, Login
 from .logs import EventLog
 from .marks import LiveMarks, NoMarks, Watch
 from .monitor import Monitor
-from .plan import Overlap, Plan, SwapChoice, telling
+from .plan import Overlap, OverlapReport, Plan, SwapChoice, telling
 from .policy import ProcessFailure, RetryPolicy
 from .rawfeed import RawFeed
 from .reading import LiveSubscription
@@ -387,7 +387,7 @@ class Client:
     def _overlap(self, old: Any, new: Any) -> Overlap:
         if self._engine is None:
             return _NoOverlap()
-        return self._engine.overlap(old, new)  # type: ignore[attr-defined,no-any-return]
+        return self._engine.overlap(old, new)
 
     def _marks(self, watch: tuple[Watch, ...]) -> LiveMarks | NoMarks:
         if self._engine is None:
@@ -440,8 +440,17 @@ class Client:
 class _NoOverlap:
     """Two connections without ticks: messages of both are told."""
 
-    def end(self) -> list[tuple[str, int, int]]:
-        return []
+    contact = True
+    uncertain = ()
+
+    def ready(self) -> None:
+        """Nothing is compared."""
+
+    def unsettled(self, survivor: Any) -> int:  # noqa: ARG002  # as the engine's
+        return 0
+
+    def end(self, survivor: Any) -> OverlapReport:  # noqa: ARG002
+        return self
 
 
 def _put_if(mailbox: Mailbox, target: str, event: Event) -> None:

@@ -137,4 +137,5 @@ class Link:
         counters.received += receipt.received
         counters.accepted += receipt.accepted
         counters.rejected += receipt.rejected
+        counters.duplicates += receipt.duplicates
         return receipt.control

@@ -69,10 +69,18 @@ class LiveMarks:
         concerned = self._symbols if symbols is None else tuple(symbols)
         if self._grace_ns is not None:
             start, end = self._venue(start_ns, end_ns)
-            self._engine.mark_gap(start, end, concerned)
-            if self._refill is not None:
-                self._refill.gap(start, end, concerned)
+            self._hole(start, end, concerned)
         self._tell(Gap, start_ns=start_ns, end_ns=end_ns, reason=reason, symbols=concerned)
+
+    def doubt(self, symbol: str, start_ns: int, end_ns: int, reason: str) -> None:
+        """As `gap`, but of one instrument and in the time of its ticks, whatever the clock."""
+        self._hole(start_ns, end_ns, (symbol,))
+        self._tell(Gap, start_ns=start_ns, end_ns=end_ns, reason=reason, symbols=(symbol,))
+
+    def _hole(self, start_ns: int | None, end_ns: int, symbols: Sequence[str]) -> None:
+        self._engine.mark_gap(start_ns, end_ns, symbols)
+        if self._refill is not None:
+            self._refill.gap(start_ns, end_ns, symbols)
 
     def watch(self, link: Link) -> None:
         """About once a second: look at the newest ticks' times, and let the others look at the link."""
@@ -108,6 +116,10 @@ class NoMarks:
     ) -> None:
         """Tell."""
         self._tell(Gap, start_ns=start_ns, end_ns=end_ns, reason=reason, symbols=tuple(symbols or ()))
+
+    def doubt(self, symbol: str, start_ns: int, end_ns: int, reason: str) -> None:
+        """Tell."""
+        self.gap(start_ns, end_ns, reason, (symbol,))
 
     def watch(self, link: Any) -> None:
         """Let the others look at the link."""

@@ -17,7 +17,7 @@ from .wanted import Wanted
 if TYPE_CHECKING:
     from .link import Link
 
-__all__ = ["Counters", "Feed", "Marks", "Overlap", "Plan", "Receipt", "SwapChoice"]
+__all__ = ["Counters", "Feed", "Marks", "Overlap", "OverlapReport", "Plan", "Receipt", "SwapChoice"]
 
 SwapChoice = Literal["learn", "expiry", "never"]
 
@@ -32,6 +32,8 @@ class Receipt(Protocol):
     @property
     def rejected(self) -> int: ...
     @property
+    def duplicates(self) -> int: ...
+    @property
     def control(self) -> Sequence[bytes]: ...
 
 
@@ -42,11 +44,33 @@ class Feed(Protocol):
     def reset(self) -> None: ...
 
 
+class OverlapReport(Protocol):
+    """What came of an overlap."""
+
+    @property
+    def contact(self) -> bool:
+        """Whether the old connection delivered beyond the point at which the new one was complete."""
+
+    @property
+    def uncertain(self) -> Sequence[tuple[str, int, int]]:
+        """What could not be told apart: symbol, and from when to when, event time in int ns UTC."""
+
+
 class Overlap(Protocol):
     """Lets the ticks of two feeds through once, while both flow."""
 
-    def end(self) -> Sequence[tuple[str, int, int]]:
-        """Go back to one feed. What could not be told apart: symbol, and from when to when, int ns UTC."""
+    def ready(self) -> None:
+        """All subscriptions of the new connection are confirmed."""
+
+    @property
+    def contact(self) -> bool:
+        """Whether the old connection can be closed without a loss."""
+
+    def unsettled(self, survivor: Any) -> int:
+        """Ticks that would count twice if only the feed `survivor` went on from now."""
+
+    def end(self, survivor: Any) -> OverlapReport:
+        """Go back to one feed."""
 
 
 class Marks(Protocol):
@@ -62,6 +86,9 @@ class Marks(Protocol):
         self, start_ns: int | None, end_ns: int, reason: str, symbols: Sequence[str] | None = None
     ) -> None:
         """Data is missing between these times of day; of all instruments unless some are named."""
+
+    def doubt(self, symbol: str, start_ns: int, end_ns: int, reason: str) -> None:
+        """The ticks of one instrument between these event times may not be right."""
 
     def watch(self, link: Link) -> None:
         """Called about once a second while a link lives; may raise `ConnectionFailed` to end it."""
@@ -101,6 +128,7 @@ class Counters:
     received: int = 0
     accepted: int = 0
     rejected: int = 0
+    duplicates: int = 0
     reads: int = 0
     bytes_read: int = 0
     messages: int = 0

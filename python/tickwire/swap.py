@@ -2,9 +2,9 @@
 
 The new link asks the login for its token and connects on a thread of its own, since that may take
 long and the old link has to be read meanwhile. From then on one thread reads both in turn: an
-`Overlap` lets each tick through once, the new link subscribes everything, both flow for a moment, the
-old one is ended. If the old link dies first, the new one goes on, and the time between is a gap. If
-the new one fails, it is dropped, and the old one goes on as if nothing had been tried.
+`Overlap` lets each tick through once, the new link subscribes everything, both flow until they are seen
+to have met, the old one is ended. If the old link dies before, the new one goes on, and the time between
+is a gap. If the new one fails, it is dropped, and the old one goes on as if nothing had been tried.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import Callable
 
 from .errors import ConnectionFailed
 from .link import Link
-from .plan import Counters, Feed, Plan
+from .plan import Counters, Feed, Overlap, Plan
 from .wakeup import Stopped, Waiter
 
 __all__ = ["Swap"]
 
 # Two sockets are read in turn, each waited for this long.
 _SLICE_S = 0.005
-# Both links flow for so long after the new one is complete: the hub may send to one earlier than to
-# the other.
-_SETTLE_S = 1.0
+# Both links flow until each is known to have delivered what the other has, at most for so long after the
+# new one is complete.
+_SETTLE_S = 5.0
 
 
 class Swap:
@@ -64,19 +64,27 @@ class Swap:
             link.step(_SLICE_S)
 
         overlap = plan.overlap(self._old.feed, link.feed)
+        complete_ns = None
         try:
             link.subscribe(plan.wanted.all(), pump)
+            overlap.ready()
             complete_ns = plan.clock.now_ns()
             settled_s = plan.clock.monotonic_s() + _SETTLE_S
-            while self.old_error is None and plan.clock.monotonic_s() < settled_s:
+            while plan.clock.monotonic_s() < settled_s and not self._is_settled(overlap, link):
                 pump(_SLICE_S)
         finally:
-            uncertain = overlap.end()
-        if self.old_error is not None:
-            plan.marks.gap(self._old.last_heard_ns, complete_ns, "link lost")
-        for symbol, start_ns, end_ns in uncertain:
-            plan.marks.gap(start_ns, end_ns, "overlap uncertain", (symbol,))
+            report = overlap.end(link.feed if complete_ns is not None else self._old.feed)
+            for symbol, start_ns, end_ns in report.uncertain:
+                plan.marks.doubt(symbol, start_ns, end_ns, "overlap uncertain")
+        heard_ns = self._old.last_heard_ns
+        # A link that was heard after the new one was complete does not lag by the time between. In a
+        # quiet market there may be no tick to show more.
+        if not report.contact and (heard_ns is None or heard_ns < complete_ns):
+            plan.marks.gap(heard_ns, complete_ns, "link lost" if self.old_error else "overlap uncertain")
         return link
+
+    def _is_settled(self, overlap: Overlap, link: Link) -> bool:
+        return (overlap.contact or self.old_error is not None) and not overlap.unsettled(link.feed)
 
     def drop(self, failure: ConnectionFailed | None) -> None:
         """Give up. The link is ended, now or as soon as it has opened."""
