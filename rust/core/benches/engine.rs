@@ -1,4 +1,4 @@
-//! The batch path and the single push, beside a plain loop over columns.
+//! The batch path beside a plain loop over the same columns, and the single push.
 //!
 //! The loop does what the engine does to a trade, as one would write it for one instrument with
 //! nobody looking on: checks (finite, positive, size, grid, late, band), five words into a ring of
@@ -14,8 +14,9 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_core::Spec;
 use tickwire_core::bars::{Source, Timeframe};
+use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::Engine;
-use tickwire_core::record::{InstrumentId, NO_TIME, Side, Trade};
+use tickwire_core::record::{InstrumentId, NO_TIME, Trade};
 use tickwire_core::validate::Rules;
 
 const TRADES: usize = 10_000_000;
@@ -54,13 +55,13 @@ impl Columns {
         columns
     }
 
-    fn trade(&self, row: usize) -> Trade {
-        Trade {
-            ts_event: self.ts[row],
-            ts_recv: NO_TIME,
-            price: self.price[row],
-            size: self.size[row],
-            side: Side::None,
+    fn trades(&self) -> TradeColumns<'_> {
+        TradeColumns {
+            ts_event: &self.ts,
+            ts_recv: None,
+            price: &self.price,
+            size: &self.size,
+            side: None,
         }
     }
 }
@@ -197,10 +198,9 @@ fn engine() -> Engine {
 
 fn batch(engine: &Engine, columns: &Columns) {
     let mut session = engine.session();
-    for row in 0..columns.ts.len() {
-        let _ = session.push_trade(ID, &columns.trade(row));
-    }
-    assert_eq!(session.finish().rejected, 0);
+    session.push_trades(ID, &columns.trades());
+    let receipt = session.finish();
+    assert_eq!((receipt.accepted, receipt.rejected), (columns.ts.len() as u64, 0));
 }
 
 fn bars(engine: &Engine, level: usize) -> Closed {
@@ -276,7 +276,7 @@ fn single(criterion: &mut Criterion) {
             row = (row + 1) % columns.ts.len();
             ts_event += 10_000_000;
             let mut session = engine.session();
-            let _ = session.push_trade(ID, &Trade { ts_event, ..columns.trade(row) });
+            let _ = session.push_trade(ID, &Trade { ts_event, ..columns.trades().row(row) });
             session.finish()
         });
     });
