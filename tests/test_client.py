@@ -7,7 +7,6 @@ import concurrent.futures
 import contextlib
 import datetime as dt
 import json
-import random
 import signal
 import threading
 import time
@@ -32,12 +31,12 @@ from hubs import (
     record,
     trade,
 )
-from tickwire.clock import Clock
 from tickwire.client import Client
+from tickwire.clock import Clock
 from tickwire.connecting import connect
 from tickwire.link_limits import LinkLimits
-from tickwire.reading import LiveSubscription
 from tickwire.policy import Decision, Failure
+from tickwire.reading import LiveSubscription
 
 SYMBOL = "CON.F.US.EP.Z25"
 OTHER = "CON.F.US.ENQ.Z25"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from effort import examples
 from tickwire.errors import ConfigError
-from tickwire.health_meters import Delays, RateMeter, Recent, share
+from tickwire.health_meters import RateMeter, Recent, share
 
 
 @settings(max_examples=examples(200))
@@ -102,25 +102,6 @@ def test_a_counter_or_a_clock_that_goes_back_is_passed_over() -> None:
     assert meter.normal == pytest.approx(50)
 
 
-@settings(max_examples=examples(100))
-@given(st.lists(st.floats(0, 10), max_size=50), st.integers(1, 20))
-def test_quantiles_are_those_of_the_newest(values: list[float], size: int) -> None:
-    delays = Delays(size)
-    for value in values:
-        delays.add(value)
-    newest = values[-size:]
-    if not newest:
-        assert delays.quantiles() is None
-        return
-    p50, p99 = delays.quantiles() or (0.0, 0.0)
-    for quantile, part in ((p50, 0.5), (p99, 0.99)):
-        assert quantile in newest
-        assert sum(value <= quantile for value in newest) >= part * len(newest)
-        assert sum(value < quantile for value in newest) < part * len(newest)
-    delays.clear()
-    assert delays.quantiles() is None
-
-
 def test_shares() -> None:
     assert share(1, 4) == 0.25
     assert share(5, 4) == 1.0
@@ -130,7 +111,5 @@ def test_shares() -> None:
 def test_meters_that_cannot_work_are_refused() -> None:
     with pytest.raises(ConfigError, match="window_s: got 0"):
         Recent(0)
-    with pytest.raises(ConfigError, match="size: got 0"):
-        Delays(0)
     with pytest.raises(ConfigError, match="learn_s: got -1"):
         RateMeter(learn_s=-1)

@@ -107,7 +107,7 @@ class Pool:
         def run() -> None:
             try:
                 future.set_result(function(*arguments))
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # raised by who waits
                 future.set_exception(error)
 
         threading.Thread(target=run, daemon=True).start()
@@ -202,7 +202,7 @@ def test_calls_that_hang_are_not_piled_up(pool: Pool, clock: HandClock) -> None:
         clock.advance(30.0)
         with pytest.raises(ConnectTimeout):
             asked.result(PATIENCE_S)
-    with pytest.raises(LoginFailed, match="2 calls of .* have not returned"):
+    with pytest.raises(LoginFailed, match=r"2 calls of .* have not returned"):
         login.token()
     gate.set()
     until(lambda: login.status()["hanging"] == 0)

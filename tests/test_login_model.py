@@ -294,3 +294,35 @@ def test_a_token_refused_at_once_teaches_nothing() -> None:
     state.refused(token, 1.0)
     state.delivered(state.begin_login(5.0), Token("t"), None, 5.0)
     assert state.renewal_s() is None
+
+
+def test_a_renewal_of_a_session_that_has_ended_meanwhile_is_not_taken() -> None:
+    state = LoginState(LIMITS, "source", renewable=True, reuse=True)
+    token, late = Token("t"), Token("late")
+    state.delivered(state.begin_login(0.0), token, 100.0, 0.0)
+    renewal = state.begin_renewal(90.0)
+    assert renewal is not None
+    assert state.logged_out(token, 90.0)
+    assert math.isinf(state.begin_s()), "one call at a time"
+    assert state.delivered(renewal, late, 100.0, 91.0) is None
+    assert state.usable(91.0) is None
+    assert 92.0 <= state.begin_s() <= 95.0
+    assert not state.logged_out(late, 91.0)
+
+
+def test_credentials_that_have_become_wrong_end_nothing_while_the_token_is_good() -> None:
+    state = LoginState(LIMITS, "source", renewable=True, reuse=True)
+    token, error = Token("t"), LoginFailed("wrong key", permanent=True)
+    state.delivered(state.begin_login(0.0), token, 86_400.0, 0.0)
+    renewal = state.begin_renewal(80_000.0)
+    assert renewal is not None
+    state.unrenewable(renewal, 80_000.0)
+    login = state.begin_renewal(80_000.0)
+    assert login is not None
+    assert login.kind == "login"
+    assert isinstance(state.failed(login, error, 80_001.0), RenewalFailed)
+    assert state.usable(80_001.0) is token
+    assert state.ended is None
+    state.refused(token, 80_002.0)
+    state.failed(state.begin_login(80_010.0), error, 80_011.0)
+    assert state.ended is error

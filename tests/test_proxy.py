@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tickwire as tw
+from decisions import first_of_all
 from http_scripts import answered, asks_for, ids, negotiated, tunnel
 from hubs import Connection, HandmadeHub, Script, good, no_leftovers, park
 from tickwire.address import HubAddress
@@ -26,6 +27,7 @@ HUB = HubAddress.parse("https://rtc.example.com/hubs/market")
 def client_of(url: str, **options: object) -> Client:
     engine = tw.Engine([tw.Instrument("A", tick_size=0.25)], timeframes=["1s"])
     options = {"token": "t0ken", "streams": "trades", "clock": "event"} | options
+    options.setdefault("process_failure", first_of_all)
     return connect(hub=url, engine=engine, **options)  # type: ignore[arg-type]
 
 

@@ -51,8 +51,7 @@ def test_threads_share_one_allowance() -> None:
     waits: list[float] = []
 
     def ask() -> None:
-        for _ in range(50):
-            waits.append(limit.reserve(0.0))
+        waits.extend(limit.reserve(0.0) for _ in range(50))
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:

@@ -16,12 +16,12 @@ import pytest
 
 import tickwire as tw
 from canary import check_nothing_leaked, holders, listen
+from decisions import first_of_all
 from hubs import CLOSE, Connection, HandmadeHub, Script, frame, good, park, record
 from tickwire.auth import Token
 from tickwire.client import Client
 from tickwire.connecting import connect
 from tickwire.link_limits import LinkLimits
-from tickwire.policy import Decision, Failure
 
 # Never a local variable of this module's functions, whose frames are part of the tracebacks.
 CANARY = "canary-5f1c2e97.b4d8.token"
@@ -160,11 +160,6 @@ def logs(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """Everything that anyone logs at any level."""
     listen(caplog)
     return caplog
-
-
-def first_of_all(failure: Failure) -> Decision | None:
-    """Raise a first failure at once, whatever it is; a later one is tried again."""
-    return None if failure.was_live else Decision(None)
 
 
 def make_client(url: str) -> Client:

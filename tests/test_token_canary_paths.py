@@ -15,12 +15,12 @@ import pytest
 
 import tickwire as tw
 from canary import check_nothing_leaked, listen
+from decisions import first_of_all
 from http_scripts import http, ids, negotiated, tunnel
 from hubs import Connection, HandmadeHub, Script, frame, good, park, record
 from tickwire.client import Client
 from tickwire.connecting import connect
 from tickwire.link_limits import LinkLimits
-from tickwire.policy import Decision, Failure
 from tickwire.route import TokenInQueryWarning
 
 # Never local variables of this module's functions, whose frames are part of the tracebacks.
@@ -40,11 +40,6 @@ def logs(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """Everything that anyone logs at any level."""
     listen(caplog)
     return caplog
-
-
-def first_of_all(failure: Failure) -> Decision | None:
-    """Raise a first failure at once, whatever it is; a later one is tried again."""
-    return None if failure.was_live else Decision(None)
 
 
 def make_client(url: str, *, proxy_port: int | None = None, negotiate: bool = False) -> Client:

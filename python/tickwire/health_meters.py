@@ -1,9 +1,8 @@
-"""What turns counters and durations into signals: fed once a second, or once per wake-up, never per tick.
+"""What turns counters into signals: fed once a second, never per tick.
 
     Recent     how much a counter grew in the recent past
     RateMeter  messages per second now, and what is usual while the market is open
-    Delays     quantiles of the newest durations
-    share      of two such growths, one as a part of the other
+    share      one such growth as a part of another
 
 Each belongs to one thread. Times are monotonic seconds.
 """
@@ -13,9 +12,9 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from .config import count, positive
+from .config import positive
 
-__all__ = ["Delays", "RateMeter", "Recent", "share"]
+__all__ = ["RateMeter", "Recent", "share"]
 
 
 class Recent:
@@ -89,31 +88,6 @@ class RateMeter:
         weight = max(-math.expm1(-passed_s / long_s), passed_s / self._learned_s)
         self._mean += (rate - self._mean) * weight
         self.normal = self._mean if self._learned_s >= learn_s and self._mean >= least else None
-
-
-class Delays:
-    """Quantiles of the newest `size` durations."""
-
-    __slots__ = ("_newest",)
-
-    def __init__(self, size: int = 512) -> None:
-        self._newest: deque[float] = deque(maxlen=count("size", size, 1_000_000))
-
-    def add(self, took_s: float) -> None:
-        """One more. Once per wake-up, not per tick."""
-        self._newest.append(took_s)
-
-    def clear(self) -> None:
-        """Forget them all: another connection."""
-        self._newest.clear()
-
-    def quantiles(self) -> tuple[float, float] | None:
-        """(p50, p99), by the nearest rank; None if there is none."""
-        ordered = sorted(self._newest)
-        if not ordered:
-            return None
-        p50, p99 = (ordered[math.ceil(share * len(ordered)) - 1] for share in (0.5, 0.99))
-        return p50, p99
 
 
 def share(part: float, whole: float) -> float | None:

@@ -30,6 +30,7 @@ __all__ = ["Monitor", "Readers"]
 
 _WINDOW_S = 300.0
 _QUEUE = 4096
+_FRESH_S = 3.0
 
 
 class Readers(Protocol):
@@ -121,7 +122,9 @@ class Monitor:
     def _measure(self, link: Link, now_s: float) -> Signals:
         counted = self._counted()
         is_open = self._session.is_open(self._clock.now_ns())
-        self._rate.update(counted["messages"], now_s, learn=is_open)
+        # The first look after an outage spans it, and says nothing of what is usual.
+        fresh = link.live_since_s is None or now_s - link.live_since_s < _FRESH_S
+        self._rate.update(counted["messages"], now_s, learn=is_open and not fresh)
         records = self._records.update(counted["received"] + counted["controls"], now_s)
         malformed = self._malformed.update(counted["malformed"] + counted["unreadable_controls"], now_s)
         calls = self._calls.update(sum(handler.calls for handler in self._callbacks.handlers), now_s)

@@ -22,6 +22,8 @@ from .errors import (
     HubClosed,
     LoggedOut,
     LoginFailed,
+    NegotiateRefused,
+    ProxyRefused,
     SessionTakenOver,
     SubscribeRefused,
     UpgradeRefused,
@@ -136,6 +138,13 @@ TABLE: tuple[Rule, ...] = (
         before_live="never",
     ),
     Rule(
+        "negotiate refused",
+        "negotiate was answered with an error, or with nothing that could be used",
+        _is(NegotiateRefused),
+        "longest",
+        before_live="never",
+    ),
+    Rule(
         "handshake refused",
         "error in answer to the SignalR handshake",
         _is(HandshakeRefused),
@@ -172,7 +181,14 @@ TABLE: tuple[Rule, ...] = (
         "longest",
         before_live="never",
     ),
-    Rule("proxy", "the proxy refused or failed", _fault("proxy"), "back-off"),
+    Rule(
+        "proxy refused",
+        "the proxy refused the tunnel",
+        _is(ProxyRefused),
+        "longest",
+        before_live="never",
+    ),
+    Rule("proxy", "the proxy did not behave as one", _fault("proxy"), "back-off"),
     Rule("unreachable", "TCP: refused, no route, no answer", _fault("unreachable"), "back-off"),
     Rule(
         "timed out",

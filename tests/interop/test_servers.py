@@ -15,6 +15,7 @@ import pytest
 
 import peers
 import tickwire as tw
+from decisions import first_of_all
 from hubs import PATIENCE_S
 from peers import Peer
 from tickwire.client import Client
@@ -74,7 +75,9 @@ def running(request: pytest.FixtureRequest) -> Running:
 
 
 def client_of(url: str, engine: tw.Engine, **options: Any) -> Client:
-    return tw.connect(url, engine=engine, clock="event", **({"token": TOKEN} | options))
+    return tw.connect(
+        url, engine=engine, clock="event", process_failure=first_of_all, **({"token": TOKEN} | options)
+    )
 
 
 def engine_of() -> tw.Engine:

@@ -74,7 +74,7 @@ def running(pings: int) -> Iterator[PlainServer]:
 
 def test_its_pings_are_answered_and_the_client_stays() -> None:
     engine = tw.Engine([tw.Instrument(CONTRACT, tick_size=0.25)], timeframes=["1s"])
-    limits = tw.LinkLimits(ping_s=0.1, silence_s=PATIENCE_S)
+    limits = tw.LinkLimits(ping_s=0.1, heartbeat_s=0.1, silence_s=PATIENCE_S)
     with (
         running(pings=20) as server,
         tw.connect(server.url, engine=engine, streams="trades", clock="event", limits=limits) as client,

@@ -39,8 +39,9 @@ def test_a_connection_that_is_dropped_as_soon_as_it_is_accepted():
         hub.fault(sim.Drop("fin", at="connect"))
         assert Wire(hub).rest() == (b"", True)
         hub.fault(sim.Drop("rst", at="connect"))
-        with pytest.raises(ConnectionResetError):  # out of the connect or the first read, as it comes
-            Wire(hub).fill()
+        # Out of the connect or out of the first read, as it comes.
+        with pytest.raises(ConnectionResetError), Wire(hub) as wire:
+            wire.fill()
         with Wire(hub) as live:
             live.shake()
 

@@ -91,6 +91,11 @@ class Connection(asyncio.Protocol):
         return self.conversation.protocol is not None and self.takes_messages
 
     @property
+    def is_ending(self) -> bool:
+        """Whether a Close or a fault has begun to end it, so that what comes behind is not looked at."""
+        return self._reason is not None or self._ending
+
+    @property
     def takes_messages(self) -> bool:
         """Whether WebSocket messages can be sent."""
         open_ = self._ws.state is OPEN and not self._ending
@@ -269,7 +274,7 @@ class Connection(asyncio.Protocol):
         self._received += 1
         self.keepalive.heard()
         self._keep("binary" if binary else "text", payload)
-        if self._reason is None and not self._ending:
+        if not self.is_ending:
             self.conversation.take(payload)
 
     def handshake_came(self) -> None:

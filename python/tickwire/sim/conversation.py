@@ -159,8 +159,8 @@ class Conversation:
 
     def _on_messages(self, protocol: HubProtocol, payload: bytes) -> None:
         for message in protocol.parse(payload):
-            if not self._connection.takes_messages:
-                return  # a fault or a Close has ended the connection ahead of the rest
+            if self._connection.is_ending:
+                return
             match message.type:
                 case codec.INVOCATION | codec.STREAM_INVOCATION:
                     self._on_invocation(protocol, message)
@@ -170,6 +170,8 @@ class Conversation:
                     pass  # pings have been noted; completions, cancellations, acks concern nobody here
 
     def _on_invocation(self, protocol: HubProtocol, message: codec.ClientMessage) -> None:
+        if not self._connection.takes_messages:
+            return  # a fault or a Close ahead of it has ended the connection
         if not message.target.startswith("Subscribe"):
             self._complete(protocol, message)
             return

@@ -17,10 +17,9 @@ _BACKLOG = 128
 
 
 class Listener:
-    """Accepts connections on loopback for protocols that `factory` makes; `changed` is called when that begins
-    or ends.
+    """Accepts connections on loopback for protocols that `factory` makes.
 
-    While it does not listen, the port stays bound: nobody else gets it, and the kernel answers
+    `changed` is called whenever that begins or ends. While it does not listen, the port stays bound: nobody else gets it, and the kernel answers
     connects with a reset, as it does where no server runs.
     """
 
