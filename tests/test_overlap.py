@@ -149,8 +149,8 @@ def test_two_threads() -> None:
 
 DELAYS = {
     "in step": lambda hub: None,
-    "the old one lags": lambda hub: hub.fault(tw.sim.Delay(0.4), connection=2),
-    "the new one lags": lambda hub: hub.fault(tw.sim.Delay(0.4), at="upgrade"),
+    "the old one lags": lambda hub: hub.fault(tw.sim.Delay(0.15), connection=2),
+    "the new one lags": lambda hub: hub.fault(tw.sim.Delay(0.15), at="upgrade"),
     "cut anywhere": lambda hub: hub.fault(tw.sim.Dribble(97), at="upgrade"),
 }
 
@@ -165,7 +165,7 @@ def test_a_client_changes_its_socket_in_the_middle_of_a_stream(delay: Callable[[
     steady = tw.Engine(instruments, ["1d"])
     swapping = tw.Engine(instruments, ["1d"])
     streams = ("trades", "quotes", "depth")
-    count = 6_000
+    count = 8_000
     # Milliseconds, so that many ticks are alike but for their order.
     hub = tw.sim.Hub(market, count=count, start="manual", digits=3)
     with (
