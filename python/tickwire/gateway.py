@@ -39,6 +39,7 @@ from .projectx import (
     refused,
 )
 from .proxy import Proxies
+from .projectx_history import ProjectXHistory
 from .ratelimit import RateLimit
 from .rest import Rest, parse_url
 
@@ -138,6 +139,7 @@ class Gateway:
         """For `tw.connect(token=...)`; shared by all hubs of this gateway."""
         self.market_hub = market_hub
         self.user_hub = user_hub
+        self.history = ProjectXHistory(self.post)
 
     def contracts(self, text: str, *, live: bool = False, time_limit_s: float = 30.0) -> list[Contract]:
         """Contracts whose name matches `text`, e.g. "ES"; `live` asks with the live data subscription.
