@@ -122,6 +122,7 @@ pub(crate) struct Writer {
     rejected_total: u64,
     flagged: [u64; REASONS],
     depth_count: u64,
+    duplicates: u64,
     trade_checks: Validator,
     quote_checks: Validator,
     pub(crate) trades: Stream,
@@ -184,6 +185,7 @@ impl Instrument {
             rejected_total: 0,
             flagged: [0; REASONS],
             depth_count: 0,
+            duplicates: 0,
             trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
             quote_checks: Validator::new(spec.rules.clone(), spec.tick_size),
             trades: stream(|source| source == Source::Trade),
@@ -453,6 +455,12 @@ impl Writer {
         self.reject(reason);
     }
 
+    /// Counts a tick that another connection has brought before.
+    pub(crate) fn duplicate(&mut self) {
+        self.dirty = true;
+        self.duplicates += 1;
+    }
+
     /// Ticks applied and ticks refused so far. Every tick that was applied is in a ring, or a counted
     /// depth delta.
     pub(crate) fn counts(&self) -> (u64, u64) {
@@ -531,6 +539,7 @@ impl Writer {
         update.set(layout::RECEIVED, accepted + rejected);
         update.set(layout::ACCEPTED, accepted);
         update.set(layout::DEPTH_COUNT, self.depth_count);
+        update.set(layout::DUPLICATES, self.duplicates);
         update.set(layout::CLOSING_TIMES, self.trades.watermark.closing_time() as u64);
         update.set(layout::CLOSING_TIMES + 1, self.quotes.watermark.closing_time() as u64);
         if std::mem::take(&mut self.judged) || anew {

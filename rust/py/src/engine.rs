@@ -145,6 +145,7 @@ pub(crate) fn counters<'py>(py: Python<'py>, counters: &Counters) -> PyResult<Bo
     dict.set_item("trades", counters.trades)?;
     dict.set_item("quotes", counters.quotes)?;
     dict.set_item("depth", counters.depth)?;
+    dict.set_item("duplicates", counters.duplicates)?;
     dict.set_item("rejections", by_reason(py, &counters.rejected)?)?;
     dict.set_item("flags", by_reason(py, &counters.flagged)?)?;
     Ok(dict)
@@ -623,7 +624,8 @@ impl PyEngine {
     }
 
     /// Counts of ticks, of one instrument or of everything that came: received, accepted, rejected,
-    /// trades, quotes, depth, and rejections and flags by reason. received == accepted + rejected.
+    /// trades, quotes, depth, duplicates, and rejections and flags by reason. received == accepted +
+    /// rejected; duplicates, which a second connection has brought, are none of these.
     #[pyo3(signature = (symbol=None))]
     fn stats<'py>(&self, py: Python<'py>, symbol: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
         counters(py, &self.counters(symbol)?)

@@ -5,6 +5,7 @@ mod engine;
 mod errors;
 mod feed;
 mod frame;
+mod overlap;
 mod records;
 mod snapshot;
 mod subscription;
@@ -19,6 +20,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("debug_build", cfg!(debug_assertions))?;
     module.add_class::<engine::PyEngine>()?;
     module.add_class::<feed::Feed>()?;
+    module.add_class::<overlap::Overlap>()?;
+    module.add_class::<overlap::OverlapReport>()?;
     module.add_class::<subscription::Subscription>()?;
     module.add_class::<snapshot::Snapshot>()?;
     module.add_class::<frame::ArrowStream>()?;
