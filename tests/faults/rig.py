@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import tickwire as tw
-from faults.cases import Case, ExpireToken, Outcome, Phase, SlowConsumer, Struck
+from faults.cases import DROP_TOKEN, Case, ExpireToken, Outcome, Phase, SlowConsumer, Struck
 from hubs import PATIENCE_S, UNIT_S
 from tickwire import sim
 from tickwire.client import Client
@@ -181,23 +181,26 @@ class Rig:
         self.rows: list[str] = []
         self.user_rows: list[str] = []
         self._held = threading.Event()
+        self._called = threading.Event()
 
     def __enter__(self) -> Rig:
         self._stack.enter_context(self.hub)
         self.clock = JumpClock()
         self.source = Source(self.hub)
-        # However the test ends: nobody must hang in it.
-        self._stack.callback(self._let_go)
         self.login = Login(self.source, limits=_LOGIN, clock=self.clock)
         self.accounts = Accounts(self.hub, self.engine)
         limits = LinkLimits(
-            **({"backoff_min_s": 0.01, "backoff_max_s": 0.02, "close_s": 0.25 * UNIT_S} | dict(self.case.limits))
+            **(
+                {"backoff_min_s": 0.01, "backoff_max_s": 0.02, "close_s": 0.25 * UNIT_S}
+                | dict(self.case.limits)
+            )
         )
         self.client = connect(
             hub=self.hub.url,
             engine=self.engine,
             token=self.login,
             start="background",
+            negotiate=self.case.negotiate,
             limits=limits,
             process_failure=self._failed,
         )
@@ -214,6 +217,8 @@ class Rig:
                 process_failure=lambda failure: self.user_rows.append(failure.fault),
             )
             self._stack.callback(self.user.close)
+        # However the test ends, nothing of it must hold the clients.
+        self._stack.callback(self._let_go)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -249,7 +254,9 @@ class Rig:
         if self.phase.is_refresh:
             self._answer_renewal(told)
         told += self._events.poll()
-        outcome: Outcome = "ends" if self.client.state == "failed" else "comes back" if self.rows else "lives on"
+        outcome: Outcome = (
+            "ends" if self.client.state == "failed" else "comes back" if self.rows else "lives on"
+        )
         return self._seen(outcome, began_ns, told)
 
     def _start(self) -> None:
@@ -259,24 +266,28 @@ class Rig:
 
     def _strike(self, stage: sim.Stage | None) -> None:
         """Let the faults strike: what waits for an attempt is armed, and the living connection ended."""
-        case, hub = self.case, self.hub
-        breaks = stage is None and case.needs_break
+        case, fault, hub = self.case, self.case.fault, self.hub
         number = None if stage is not None else self._newest().id
-        for fault in case.faults:
-            if isinstance(fault, SlowConsumer):
-                self.client.on_trade(lambda _: self._held.wait() and None)
-            elif isinstance(fault, ExpireToken):
-                hub.expire(self.source.current)
-            elif isinstance(fault, sim.HubFault):
-                hub.fault(fault)
-            elif getattr(fault, "at", None) is not None:
-                hub.fault(fault, times=case.times)
-            elif stage is not None or case.times != 1:
-                hub.fault(fault, at="handshake", only="/hubs/market", times=case.times)
-            else:
-                hub.fault(fault, connection=number)
-        if breaks:
+        if isinstance(fault, SlowConsumer):
+            self.client.on_trade(self._hold)
+        elif isinstance(fault, ExpireToken):
+            hub.expire(self.source.current)
+        elif isinstance(fault, sim.HubFault):
+            hub.fault(fault)
+        elif case.waits:
+            hub.fault(fault, times=case.times)
+        elif stage is not None or case.times != 1:
+            # What strikes for ever strikes both hubs, what strikes once the one that is looked at.
+            only = "/hubs/market" if case.times == 1 else None
+            hub.fault(fault, at="handshake", only=only, times=case.times)
+        else:
+            hub.fault(fault, connection=number)
+        if number is not None and case.needs_break:
             hub.fault(sim.Drop("fin"), connection=number)
+
+    def _hold(self, _: object) -> None:
+        self._called.set()
+        self._held.wait()
 
     def _recover(self) -> None:
         """Wait for the outcome that the case expects, and for ticks behind it."""
@@ -284,17 +295,21 @@ class Rig:
         rows = case.expected_rows(phase)
         if phase.is_refresh and case.drops_token:
             # A login waits for the renewal under way, no longer than that is given.
-            first = next(n for n, row in enumerate(rows, 1) if row in case.rows)
+            first = next(number for number, row in enumerate(rows, 1) if row in DROP_TOKEN)
             until(lambda: len(self.rows) >= first or self.client.state == "failed", f"failure {first}")
             self._give_up_renewal()
+        user = self.user
         if case.outcome(phase) == "ends":
             until(lambda: self.client.state == "failed", "the end")
+            if user is not None:
+                until(lambda: user.state == "failed", "the end of the user hub")
             return
         until(lambda: len(self.rows) >= len(rows), f"{len(rows)} failures")
         self._flows(_BEFORE)
-        user = self.user
         if user is not None:
             until(lambda: user.state == "live", "the user hub")
+        if isinstance(case.fault, SlowConsumer):
+            until(self._called.is_set, "a call of the callback")
 
     def _give_up_renewal(self) -> None:
         if self.login.status()["given_up"] == 0:
@@ -338,7 +353,7 @@ class Rig:
 
     def struck(self) -> Struck:
         """For `Case.shows`."""
-        return Struck(self._newest(), self.engine)
+        return Struck(self.hub, self._newest())
 
     def _seen(self, outcome: Outcome, began_ns: int, told: list[Event]) -> Seen:
         if outcome != "ends":

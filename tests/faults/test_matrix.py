@@ -37,9 +37,10 @@ def results() -> Iterator[Results]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _everything_is_loaded() -> None:
-    # What is imported and opened on first use is no leftover.
+    # What is imported and opened on first use, by Polars too, is no leftover.
     with Rig(CASES[0], Phase.STREAMING) as rig:
         rig.run()
+        check_bars(rig.engine, rig.hub.symbols)
 
 
 @pytest.mark.parametrize("phase", Phase, ids=lambda phase: phase.name.lower())
@@ -75,8 +76,9 @@ def check_rows(case: Case, phase: Phase, seen: Seen) -> None:
     else:
         assert seen.rows == expected
     ended = seen.outcome == "ends"
-    told = [event.fault for event in seen.events if isinstance(event, Reconnecting)]
-    assert told == list(seen.rows[:-1] if ended else seen.rows)
+    again = [event for event in seen.events if isinstance(event, Reconnecting)]
+    assert [event.fault for event in again] == list(seen.rows[:-1] if ended else seen.rows)
+    assert max((event.delay_s for event in again), default=0.0) >= case.waits_s
     lost = [event for event in seen.events if isinstance(event, Disconnected)]
     up = [event for event in seen.events if isinstance(event, Connected)]
     gaps = [event for event in seen.events if isinstance(event, Gap)]
@@ -97,9 +99,11 @@ def check_accounts(case: Case, phase: Phase, seen: Seen, engine: tw.Engine) -> N
     """Connection by connection the engine has counted what the hub has sent; and all is accounted for."""
     assert seen.strays == 0
     last = max(seen.connections, default=0)
+    # The one that a FIN has ended ahead of the fault has delivered everything.
+    first_loser = 2 if case.needs_break and phase is not Phase.BEFORE else 1
     for number, info in seen.connections.items():
         arrived = seen.ticks.get(number, 0)
-        if case.loses and number != last:
+        if case.loses and first_loser <= number < last:
             assert arrived <= info.sent.ticks
         else:
             assert arrived == info.sent.ticks, (number, info)
@@ -136,7 +140,7 @@ def check_bars(engine: tw.Engine, symbols: tuple[str, ...]) -> None:
 
 def check_marks(case: Case, seen: Seen, engine: tw.Engine) -> None:
     """No bar that a gap has cut looks complete."""
-    if any(isinstance(fault, sim.Skew) for fault in case.faults):
+    if isinstance(case.fault, sim.Skew):
         return  # the gap is in this machine's time, the bars in the venue's
     for gap in (event for event in seen.events if isinstance(event, Gap)):
         for symbol in gap.symbols:
@@ -151,8 +155,8 @@ def check_marks(case: Case, seen: Seen, engine: tw.Engine) -> None:
 def check_login(case: Case, phase: Phase, seen: Seen) -> None:
     """As many logins as the faults ask for, and none for a renewal that hangs or fails."""
     rows = seen.rows
-    if case.drops_token and phase is not Phase.BEFORE:
-        assert seen.login["given_up"] == (1 if phase.is_refresh else 0)
+    # Nobody waits for a renewal but a login, and that no longer than a renewal is given.
+    assert seen.login["given_up"] == (1 if phase.is_refresh and case.drops_token else 0)
     if case.user_hub:
         logouts = 3 if case.times is None else 1
         assert seen.login["logouts"] == logouts
@@ -178,7 +182,7 @@ def check_last_state(case: Case, seen: Seen, rig: Rig) -> None:
     last = max(seen.connections)
     assert seen.connections[last].is_open
     assert seen.connections[last].subscriptions == wanted
-    deaf = any(isinstance(fault, sim.Silence) and not fault.reading for fault in case.faults)
+    deaf = isinstance(case.fault, sim.Silence) and not case.fault.reading
     if not deaf:  # such a hub notices no end either
         rig.hub.wait_until(
             lambda hub: [i.id for i in hub.connections if i.is_open and i.hub == "market"] == [last]

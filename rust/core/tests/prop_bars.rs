@@ -134,6 +134,7 @@ struct Model {
     watermark: NaiveWatermark,
     advanced: i64,
     gaps: Vec<(i64, i64)>,
+    joined: Option<i64>,
     bars: Vec<BTreeMap<i64, ModelBar>>,
     accepted: u64,
     late: u64,
@@ -148,6 +149,7 @@ impl Model {
             watermark: NaiveWatermark::default(),
             advanced: i64::MIN,
             gaps: Vec::new(),
+            joined: None,
             bars: vec![BTreeMap::new(); timeframes.len()],
             accepted: 0,
             late: 0,
@@ -180,8 +182,17 @@ impl Model {
             }
             Step::Advance(now) => self.advanced = self.advanced.max(*now),
             Step::Gap(start, end) => {
+                // Joining again misses what came since the join before.
+                let joined = self.joined;
+                if start.is_none() {
+                    self.joined = Some(joined.map_or(*end, |joined| joined.max(*end)));
+                }
+                let start = start.or(joined);
+                if start.is_some_and(|start| start >= *end) {
+                    return true;
+                }
                 self.gaps.push((start.unwrap_or(i64::MIN), *end));
-                let Some(start) = *start else { return true };
+                let Some(start) = start else { return true };
                 for (level, bars) in self.bars.iter_mut().enumerate() {
                     for (&ts, bar) in bars {
                         let spans =
