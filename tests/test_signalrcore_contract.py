@@ -31,12 +31,12 @@ from signalrcore.transport.websockets.websocket_transport import WebsocketTransp
 from signalrcore.types import RECORD_SEPARATOR, HubProtocolEncoding
 
 from hubs import HandmadeHub, good
-from tickwire.address import HubAddress
 from tickwire.auth import Token
 from tickwire.clock import Clock
 from tickwire.hub import MarketHub
 from tickwire.link_limits import LinkLimits
 from tickwire.protocol import RawJsonProtocol
+from tickwire.route import Route
 from tickwire.socketclient import SocketClient
 from tickwire.transport import HubTransport
 from tickwire.wakeup import Waiter
@@ -147,7 +147,7 @@ def test_a_connection_starts_no_thread_and_calls_back_on_open_and_close() -> Non
     waiter = Waiter(Clock())
     with HandmadeHub(good(0)) as hub:
         made = MarketHub(
-            HubAddress.parse(hub.url),
+            Route.of(hub.url),
             token=Token("t"),
             feed=lambda payload, ts_recv: [],
             on_control=lambda message: None,

@@ -135,6 +135,21 @@ class Engine(_core.Engine):
             feed = self._feeds.setdefault(name, _core.Feed(self, name, max_record_bytes))
         return feed
 
+    def overlap(self, old: _core.Feed, new: _core.Feed, *, capacity: int = 1 << 17) -> _core.Overlap:
+        """Let two feeds deliver the same ticks for a while, as when a connection is replaced before it is
+        closed: each tick is applied once. To be called before the new connection subscribes to anything.
+
+        Args:
+            old: the feed that flows.
+            new: the feed of the connection that takes over.
+            capacity: of how many different ticks one connection may be ahead of the other; beyond, the
+                oldest are forgotten and reported as uncertain. Each takes about 100 bytes.
+
+        Raises:
+            ConfigError: not two feeds of this engine, or one of them is in another overlap.
+        """
+        return _core.Overlap(old, new, capacity)
+
     def push_bytes(
         self, data: bytes | bytearray | memoryview | str, ts_recv: int | None = None
     ) -> _core.Receipt:

@@ -5,6 +5,7 @@
     ├── UnknownInstrument (KeyError)      a symbol the engine was not given
     ├── DataError (ValueError)            a table or array of the wrong shape or type
     ├── SubscriptionClosed                reading from a closed subscription
+    ├── BreakerOpen                       a circuit breaker refused the call
     └── ConnectionFailed (ConnectionError)   the hub could not be reached or ended the link
         ├── ConnectTimeout (TimeoutError)    a connect, upgrade, handshake or silence limit passed
         ├── UpgradeRefused                   the HTTP upgrade was answered with another status
@@ -15,6 +16,7 @@
         ├── HubClosed                        the hub sent a SignalR Close
         ├── LoggedOut                        the gateway ended the session
         ├── SessionTakenOver                 another session keeps logging this one out
+        ├── RequestFailed                    a REST request to the gateway was refused or not answered
         ├── LoginFailed                      the login server refused, or could not be asked
         └── HistoryFailed                    history could not be had
 
@@ -25,6 +27,7 @@ sent in answer to a request that carried a token.
 from __future__ import annotations
 
 __all__ = [
+    "BreakerOpen",
     "ConfigError",
     "ConnectTimeout",
     "ConnectionFailed",
@@ -36,6 +39,7 @@ __all__ = [
     "LoginFailed",
     "NegotiateRefused",
     "ProxyRefused",
+    "RequestFailed",
     "SessionTakenOver",
     "SubscribeRefused",
     "SubscriptionClosed",
@@ -69,12 +73,37 @@ class SubscriptionClosed(TickwireError):
     """The subscription was closed and everything it held has been delivered."""
 
 
+class BreakerOpen(TickwireError):
+    """A circuit breaker refused the call; it was not made.
+
+    Attributes:
+        next_probe_s: seconds until a call is let through again; None if only by hand.
+    """
+
+    def __init__(self, message: str, *, next_probe_s: float | None) -> None:
+        super().__init__(message)
+        self.next_probe_s = next_probe_s
+
+
 class ConnectionFailed(TickwireError, ConnectionError):
-    """The hub could not be reached, or ended the link."""
+    """The hub could not be reached, or ended the link.
+
+    Attributes:
+        fault: what sort of failure, where its type does not say: "not resolved", "unreachable",
+            "not trusted", "proxy", "unauthorized", "timed out", "silent", "violation", "degraded",
+            else "link lost".
+    """
+
+    def __init__(self, message: str, *, fault: str = "link lost") -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class ConnectTimeout(ConnectionFailed, TimeoutError):
     """A connect, upgrade, handshake or silence limit passed."""
+
+    def __init__(self, message: str, *, fault: str = "timed out") -> None:
+        super().__init__(message, fault=fault)
 
 
 class UpgradeRefused(ConnectionFailed):
@@ -103,7 +132,7 @@ class ProxyRefused(ConnectionFailed):
     """
 
     def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
+        super().__init__(message, fault="proxy")
         self.status = status
 
 
@@ -133,6 +162,32 @@ class LoggedOut(ConnectionFailed):
 
 class SessionTakenOver(ConnectionFailed):
     """Another session keeps logging this one out. Coming back would log that one out in turn."""
+
+
+class RequestFailed(ConnectionFailed):
+    """A REST request to the gateway was refused or not answered.
+
+    Attributes:
+        code: the gateway's error code, where it answered with one.
+        status: the HTTP status, where there was one.
+        permanent: whether the same request again is of no use.
+        retry_after_s: seconds after which the server wants to be asked again, where it said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        status: int | None = None,
+        permanent: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s
 
 
 class LoginFailed(ConnectionFailed):

@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import ConfigError
 
@@ -37,6 +37,7 @@ __all__ = [
     "HandlerFailed",
     "HealthChanged",
     "LoggedOut",
+    "Message",
     "Overflow",
     "Reconnecting",
     "Revision",
@@ -225,10 +226,9 @@ class LoggedOut(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTakenOver(Event):
-    """Another session keeps logging this one out; the client has ended rather than fight it."""
+    """Another session keeps logging this one out; the client ends rather than fight it."""
 
-    logouts: int
-    window_s: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +296,19 @@ class Overflow(Event):
 
     reader: str
     shed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Event):
+    """Something the hub said that is no market data, as it came: an event of a user hub, say.
+
+    Attributes:
+        target: the name of the event, e.g. "GatewayUserOrder".
+        arguments: its arguments, decoded.
+    """
+
+    target: str
+    arguments: tuple[Any, ...]
 
 
 class Events:

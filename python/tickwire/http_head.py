@@ -31,7 +31,7 @@ class Head:
         """Take in the next bytes; the head with its empty line and what followed it, once it is whole."""
         self._held += data
         end = self._held.find(b"\r\n\r\n")
-        if end < 0:
+        if not 0 <= end <= _MAX_BYTES:
             return None
         head, rest = bytes(self._held[: end + 4]), bytes(self._held[end + 4 :])
         self._held.clear()
@@ -39,7 +39,7 @@ class Head:
 
     @property
     def is_too_long(self) -> bool:
-        """Whether 64 KiB came without an end."""
+        """Whether 64 KiB came without an end; there will be no head."""
         return len(self._held) > _MAX_BYTES
 
     def clear(self) -> None:

@@ -16,13 +16,13 @@ the answer are out of sight.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import h11
 
 from .address import HubAddress
-from .auth import Token
+from .auth import Secret, Token
 from .errors import ConfigError, ConnectionFailed, NegotiateRefused, UpgradeRefused
 from .http_head import USER_AGENT, phrase, retry_after_s
 from .redact import Redactor
@@ -33,6 +33,8 @@ _MAX_BYTES = 64 * 1024
 # One is usual, for a hub that serves its connections elsewhere.
 _MAX_REDIRECTS = 5
 
+_S = TypeVar("_S", bound=Secret)
+
 
 class Negotiation:
     """One negotiate with all its redirects: `request` and `feed`, again until `is_done`."""
@@ -42,7 +44,7 @@ class Negotiation:
         """Where the next request goes; in the end where the hub is."""
         self.token = token
         """The token for that address."""
-        self.connection_id: Token | None = None
+        self.connection_id: Secret | None = None
         """What the upgrade has to send as `id`."""
         self.failure: ConnectionFailed | None = None
         self._redactor = Redactor(token)
@@ -50,6 +52,11 @@ class Negotiation:
         self._redirects = 0
         self._http: h11.Connection | None = None
         self._body = bytearray()
+
+    @property
+    def peer(self) -> str:
+        """With whom, as messages name it."""
+        return self.address.netloc
 
     @property
     def is_done(self) -> bool:
@@ -118,8 +125,10 @@ class Negotiation:
             if data:
                 return False, None
         if not data:
-            return True, ConnectionFailed(f"{self.address.netloc} ended the connection during negotiate")
-        return True, self._odd("in something other than HTTP/1.1")
+            return True, ConnectionFailed(f"{self.peer} ended the connection during negotiate")
+        return True, ConnectionFailed(
+            f"{self.peer} did not answer negotiate in HTTP/1.1; check host and port", fault="violation"
+        )
 
     def _refusal(self, status: int, headers: dict[bytes, bytes]) -> ConnectionFailed:
         advice = {
@@ -131,11 +140,13 @@ class Negotiation:
         }.get(status)
         if advice is None:
             if 300 <= status < 400:
-                advice = "the token is for one host, so HTTP redirects are not followed; use the hub's final URL"
+                advice = (
+                    "the token is for one host, so HTTP redirects are not followed; use the hub's final URL"
+                )
             else:
                 advice = "expected 200 OK"
         return UpgradeRefused(
-            f"{self.address.netloc} refused to negotiate with HTTP {phrase(status)}: {advice}",
+            f"{self.peer} refused to negotiate with HTTP {phrase(status)}: {advice}",
             status=status,
             retry_after_s=retry_after_s(headers),
         )
@@ -149,7 +160,7 @@ class Negotiation:
             return self._odd("with something other than a JSON object")
         if answer.get("error") is not None:
             said = self._redactor.quote(str(answer["error"]))
-            return NegotiateRefused(f"{self.address.netloc} refused to negotiate: {said}")
+            return NegotiateRefused(f"{self.peer} refused to negotiate: {said}")
         if answer.get("url") is not None:
             return self._redirect(answer["url"], answer.get("accessToken"))
         return self._accept(answer)
@@ -162,41 +173,49 @@ class Negotiation:
         if not isinstance(offered, list):
             return self._odd("without a list of availableTransports")
         if not any(isinstance(one, dict) and one.get("transport") == "WebSockets" for one in offered):
-            return NegotiateRefused(f"{self.address.netloc} offers no WebSockets, the only transport spoken here")
+            return NegotiateRefused(f"{self.peer} offers no WebSockets, the only transport spoken here")
         name = "connectionToken" if version == 1 else "connectionId"
-        self.connection_id = _token(answer.get(name))
+        self.connection_id = _secret(Secret, answer.get(name))
         return None if self.connection_id is not None else self._odd(f"without a {name} that can be sent")
 
     def _redirect(self, url: object, given: object) -> ConnectionFailed | None:
         self._redirects += 1
         if self._redirects > _MAX_REDIRECTS:
-            return self._odd(f"with a redirect for the {self._redirects}th time; {_MAX_REDIRECTS} are followed")
+            return self._odd(
+                f"with a redirect for the {self._redirects}th time; {_MAX_REDIRECTS} are followed"
+            )
         token = None
-        if given is not None and (token := _token(given)) is None:
+        if given is not None and (token := _secret(Token, given)) is None:
             return self._odd("with a redirect and an accessToken that cannot be sent")
+        self._redactor.add(token)
         address = _address(url)
         if address is None or (self.address.secure and not address.secure):
-            return self._odd("with a redirect to an address that cannot be used; expected an https or wss URL")
+            return self._odd(
+                "with a redirect to an address that cannot be used; expected an https or wss URL"
+            )
         if self._redactor.finds_in(f"{address}?{address.query}"):
-            return self._odd("with a redirect to an address that holds the token")
+            return self._odd("with a redirect to an address that holds a token")
         if not address.same_origin(self.address):
-            if self._first_token is not None and token is not None and token.reveal() == self._first_token.reveal():
+            if (
+                self._first_token is not None
+                and token is not None
+                and token.reveal() == self._first_token.reveal()
+            ):
                 return self._odd("with a redirect that would send its token to another host")
             self.token = token
         elif token is not None:
             self.token = token
         self.address = address
-        self._redactor.add(token)
         return None
 
     def _odd(self, how: str) -> ConnectionFailed:
-        return ConnectionFailed(f"{self.address.netloc} answered negotiate {how}")
+        return NegotiateRefused(f"{self.peer} answered negotiate {how}")
 
 
-def _token(value: object) -> Token | None:
+def _secret(kind: type[_S], value: object) -> _S | None:
     """The value as a secret; None if it cannot be one."""
     try:
-        return Token(value)  # type: ignore[arg-type]  # any type is refused with an error
+        return kind(value)  # type: ignore[arg-type]  # any other type is refused with an error
     except ConfigError:
         return None
 
@@ -204,6 +223,6 @@ def _token(value: object) -> Token | None:
 def _address(url: object) -> HubAddress | None:
     """Where a redirect points; None if nothing can be sent there."""
     try:
-        return HubAddress.parse(url)  # type: ignore[arg-type]  # any type is refused with an error
+        return HubAddress.parse(url)  # type: ignore[arg-type]  # any other type is refused with an error
     except ConfigError:
         return None

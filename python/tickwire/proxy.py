@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from .address import HubAddress, ascii_host, is_loopback, netloc, split
-from .auth import Token
+from .auth import Secret
 from .errors import ConfigError, ConnectionFailed, ProxyRefused
 from .http_head import USER_AGENT, Head, phrase, status_of
 
@@ -32,7 +32,7 @@ class Proxy:
 
     host: str
     port: int
-    credential: Token | None
+    credential: Secret | None
     """User and password as basic authentication sends them."""
 
     @classmethod
@@ -62,7 +62,9 @@ def _understood(url: str, name: str) -> Proxy | str:
     if parts is None:
         return f"{name}: got a malformed URL, expected something like {_EXAMPLE}"
     if parts.scheme.lower() != "http":
-        return f"{name}: got a URL with {parts.scheme or 'no scheme'!r}, expected http: only HTTP CONNECT is spoken"
+        # What stands before a colon may be a user's name, not a scheme.
+        scheme = parts.scheme if "://" in url else "no scheme"
+        return f"{name}: got a URL with {scheme!r}, expected http: only HTTP CONNECT is spoken"
     host = ascii_host(parts.hostname) if parts.hostname else None
     if host is None:
         return f"{name}: got a URL without a host that can be one, expected something like {_EXAMPLE}"
@@ -71,7 +73,7 @@ def _understood(url: str, name: str) -> Proxy | str:
     credential = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        credential = Token(base64.b64encode(pair.encode()).decode())
+        credential = Secret(base64.b64encode(pair.encode()).decode())
     return Proxy(host, parts.port or 80, credential)
 
 
@@ -116,9 +118,17 @@ class Proxies:
         return self.proxy
 
     def _bypasses(self, address: HubAddress) -> bool:
-        from urllib.request import proxy_bypass_environment
+        entries = self.bypass.lower().replace(" ", "").split(",")
+        return any(_covers(entry, address) for entry in entries if entry)
 
-        return bool(proxy_bypass_environment(address.netloc, {"no": self.bypass}))
+
+def _covers(entry: str, address: HubAddress) -> bool:
+    """Whether an entry of NO_PROXY, a domain with or without a port or "*", is for this hub."""
+    name, _, port = entry.partition(":") if entry.count(":") == 1 else (entry, "", "")
+    if port not in ("", str(address.port)):
+        return False
+    name = name.removeprefix("*").removeprefix(".")
+    return not name or address.host == name or address.host.endswith(f".{name}")
 
 
 def _environment() -> Proxies:
@@ -142,6 +152,8 @@ class Tunnel:
         self._proxy = proxy
         self._address = address
         self._head = Head()
+        self.peer = f"the proxy {proxy.netloc}"
+        """With whom, as messages name it."""
         self.failure: ConnectionFailed | None = None
 
     def request(self) -> bytes:
@@ -155,12 +167,14 @@ class Tunnel:
     def feed(self, data: bytes) -> bool:
         """Take in the next bytes of the answer, empty at the end of the stream; whether it is decided."""
         if not data:
-            self.failure = ConnectionFailed(f"the proxy {self._proxy.netloc} ended the connection")
+            self.failure = ConnectionFailed(f"{self.peer} ended the connection", fault="proxy")
             return True
         whole = self._head.feed(data)
         if whole is None:
             if self._head.is_too_long:
-                self.failure = ConnectionFailed(f"the proxy {self._proxy.netloc} sent over 64 KiB of HTTP headers")
+                self.failure = ConnectionFailed(
+                    f"{self.peer} sent over 64 KiB of HTTP headers", fault="proxy"
+                )
             return self.failure is not None
         head, rest = whole
         self.failure = self._judge(status_of(head), rest)
@@ -171,17 +185,20 @@ class Tunnel:
         self._head.clear()
 
     def _judge(self, status: int | None, rest: bytes) -> ConnectionFailed | None:
-        name = f"the proxy {self._proxy.netloc}"
         if status is None:
-            return ConnectionFailed(f"{name} did not answer CONNECT in HTTP/1.1; check its host and port")
+            return ConnectionFailed(
+                f"{self.peer} did not answer CONNECT in HTTP/1.1; check its host and port", fault="proxy"
+            )
         if not 200 <= status < 300:
             return ProxyRefused(
-                f"{name} refused a tunnel to {self._address.netloc} with HTTP {phrase(status)}: {_ADVICE.get(status, _OTHER)}",
+                f"{self.peer} refused a tunnel to {self._address.netloc} with HTTP {phrase(status)}: {_ADVICE.get(status, _OTHER)}",
                 status=status,
             )
         if rest:
             # In the tunnel the client speaks first, with TLS or without.
-            return ConnectionFailed(f"{name} sent bytes of its own after it had opened the tunnel")
+            return ConnectionFailed(
+                f"{self.peer} sent bytes of its own after it had opened the tunnel", fault="proxy"
+            )
         return None
 
 

@@ -48,12 +48,22 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
         self._refusal: HandshakeRefused | None = None
         self._last_message_s = 0.0
         self._last_ping_s = 0.0
-        self._unanswered_s = 0.0
+        self._heartbeats = 0
+        self._asked: tuple[bytes, float] | None = None
+        self.round_trip_s: float | None = None
+        """Of the last WebSocket ping that was answered, in seconds; None before the first."""
+        self._pinged_s: float | None = None
+        """When the first ping since the last byte was sent."""
 
     @property
     def client(self) -> SocketClient:
         """The socket, for its times and counters."""
         return self._client
+
+    def adopt(self, waiter: Waiter) -> None:
+        """From now on wait through another thread's waiter."""
+        self._waiter = waiter
+        self._client.adopt(waiter)
 
     def create_client(self) -> SocketClient:
         """The client given; a transport serves one connection."""
@@ -85,6 +95,7 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
             self._pass_on(self._client.poll(remaining_s))
             if self._refusal is not None:
                 raise self._refusal
+        self._last_ping_s = self._clock.monotonic_s()
         self._set_state(TransportState.connected)
 
     def poll(self, timeout_s: float) -> None:
@@ -93,7 +104,9 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
         self._pass_on(self._client.poll(wait_s))
         # After the read: a thread that was held up for long must find what came meanwhile before it
         # calls the hub silent.
-        self._check_silence(self._clock.monotonic_s())
+        now_s = self._clock.monotonic_s()
+        self._note_pong(now_s)
+        self._check_silence(now_s)
 
     def _pass_on(self, payload: bytes) -> None:
         if payload:
@@ -132,18 +145,32 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
 
     def _keep_alive(self, now_s: float) -> float:
         """Ping where it is time to, and tell how many seconds from now to look again."""
-        ping_s = self._limits.ping_s
+        ping_s, heartbeat_s = self._limits.ping_s, self._limits.heartbeat_s
         # A hub drops clients that it hears nothing from, and counts SignalR messages alone.
         if now_s - self._last_message_s >= ping_s:
             self.send(PingMessage())
-        # A SignalR ping has no answer; a WebSocket ping tells a quiet market from a dead link.
-        heard_s = self._client.last_read_s
-        if now_s - max(heard_s, self._last_ping_s) >= ping_s:
-            self._client.ping()
-            if self._last_ping_s <= heard_s:
-                self._unanswered_s = now_s
+        # A SignalR ping has no answer; a WebSocket ping tells a quiet market from a dead link, and its
+        # answer comes behind all that the hub sent before: the way that ticks take.
+        if now_s - self._last_ping_s >= heartbeat_s:
+            self._heartbeats += 1
+            self._client.ping(str(self._heartbeats).encode())
+            if self._pinged_s is None:
+                self._pinged_s = now_s
+            if self._asked is None:
+                self._asked = (str(self._heartbeats).encode(), now_s)
             self._last_ping_s = now_s
-        return min(self._last_message_s, max(heard_s, self._last_ping_s)) + ping_s - now_s
+        return min(self._last_message_s + ping_s, self._last_ping_s + heartbeat_s) - now_s
+
+    def _note_pong(self, now_s: float) -> None:
+        """Measure the round trip of the oldest ping that was unanswered."""
+        if self._asked is not None and self._client.last_pong == self._asked[0]:
+            self.round_trip_s = now_s - self._asked[1]
+            self._asked = None
+
+    @property
+    def unanswered_s(self) -> float:
+        """For how long the oldest ping has waited for its answer; 0 if none does."""
+        return 0.0 if self._asked is None else self._clock.monotonic_s() - self._asked[1]
 
     def _check_silence(self, now_s: float) -> None:
         """The link is dead if the first ping since the last byte has waited for as long as is allowed.
@@ -152,11 +179,14 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
         the time to answer.
         """
         heard_s = self._client.last_read_s
-        patience_s = self._limits.silence_s - self._limits.ping_s
-        if self._last_ping_s > heard_s and now_s - self._unanswered_s >= patience_s:
+        if self._pinged_s is not None and heard_s > self._pinged_s:
+            self._pinged_s = None
+        patience_s = self._limits.silence_s - self._limits.heartbeat_s
+        if self._pinged_s is not None and now_s - self._pinged_s >= patience_s:
             raise ConnectTimeout(
                 f"the hub has been silent for {now_s - heard_s:.1f} s (limit {self._limits.silence_s} s) "
-                "and does not answer pings"
+                "and does not answer pings",
+                fault="silent",
             )
 
     def stop(self) -> None:

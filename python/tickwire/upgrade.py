@@ -18,7 +18,7 @@ from websockets.protocol import OPEN
 from websockets.uri import WebSocketURI
 
 from .address import HubAddress
-from .auth import Token
+from .auth import Secret, Token
 from .errors import ConnectionFailed, UpgradeRefused
 from .http_head import USER_AGENT, Head, phrase, retry_after_s, status_of
 from .redact import in_url
@@ -40,11 +40,12 @@ class Upgrade:
         token: Token | None,
         *,
         token_in: TokenPlace = "header",
-        connection_id: Token | None = None,
+        connection_id: Secret | None = None,
     ) -> None:
         """`connection_id`: what a negotiate gave out, a secret like the token; None if there was none."""
         uri = WebSocketURI(address.secure, address.host, address.port, address.path, address.query)
-        self._netloc = address.netloc
+        self.peer = address.netloc
+        """With whom, as messages name it."""
         self._token = token
         self._token_in = token_in
         self._connection_id = connection_id
@@ -72,15 +73,13 @@ class Upgrade:
     def feed(self, data: bytes) -> bool:
         """Take in the next bytes of the answer, empty at the end of the stream; whether it is decided."""
         if not data:
-            self._fail(ConnectionFailed(f"{self._netloc} ended the connection during the HTTP upgrade"))
+            self._fail(ConnectionFailed(f"{self.peer} ended the connection during the HTTP upgrade"))
             return True
         whole = self._head.feed(data)
         if whole is None:
             if self._head.is_too_long:
                 self._fail(
-                    ConnectionFailed(
-                        f"{self._netloc} sent over 64 KiB of HTTP headers; this is no SignalR hub"
-                    )
+                    ConnectionFailed(f"{self.peer} sent over 64 KiB of HTTP headers; this is no SignalR hub")
                 )
             return self.failure is not None
         head, rest = whole
@@ -104,12 +103,13 @@ class Upgrade:
         status = status_of(head)
         if status is None:
             return ConnectionFailed(
-                f"{self._netloc} did not answer the HTTP upgrade in HTTP/1.1; check host and port"
+                f"{self.peer} did not answer the HTTP upgrade in HTTP/1.1; check host and port",
+                fault="violation",
             )
         if status != HTTPStatus.SWITCHING_PROTOCOLS:
             # Judged by the head alone: the body may be long, or never come.
             return UpgradeRefused(
-                _refusal(self._netloc, status), status=status, retry_after_s=retry_after_s(head)
+                _refusal(self.peer, status), status=status, retry_after_s=retry_after_s(head)
             )
         # The protocol object keeps the answer, so it must not outlive this judgement.
         protocol, self._protocol = self._protocol, None
@@ -118,7 +118,7 @@ class Upgrade:
         protocol.receive_data(head)
         if protocol.state is OPEN:
             return None
-        return _objection(self._netloc, protocol.handshake_exc)
+        return _objection(self.peer, protocol.handshake_exc)
 
 
 def _joint(target: str) -> str:
@@ -127,13 +127,15 @@ def _joint(target: str) -> str:
 
 def _objection(netloc: str, reason: Exception | None) -> ConnectionFailed:
     if isinstance(reason, InvalidHeader):
-        return ConnectionFailed(
+        text = (
             f"{netloc} answered the upgrade with a wrong or missing {reason.name} header; "
             "something other than a WebSocket server answers there"
         )
-    if isinstance(reason, NegotiationError):
-        return ConnectionFailed(f"{netloc} chose a WebSocket extension or subprotocol that was not offered")
-    return ConnectionFailed(f"{netloc} sent an upgrade answer that is not valid HTTP")
+    elif isinstance(reason, NegotiationError):
+        text = f"{netloc} chose a WebSocket extension or subprotocol that was not offered"
+    else:
+        text = f"{netloc} sent an upgrade answer that is not valid HTTP"
+    return ConnectionFailed(text, fault="violation")
 
 
 def _refusal(netloc: str, status: int) -> str:

@@ -11,10 +11,13 @@ import selectors
 import socket
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .clock import Clock
 from .errors import ConnectTimeout
+
+if TYPE_CHECKING:
+    from .tasks import Tasks
 
 __all__ = ["READ", "WRITE", "Stopped", "Waiter"]
 
@@ -35,8 +38,10 @@ class Stopped(BaseException):
 class Waiter:
     """The one place where a connection's thread sleeps."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tasks: Tasks | None = None) -> None:
+        """`tasks` owns the threads that `aside` starts; without it nobody does."""
         self._clock = clock
+        self._tasks = tasks
         self._bell, self._rope = socket.socketpair()
         self._bell.setblocking(False)
         self._rope.setblocking(False)
@@ -101,7 +106,7 @@ class Waiter:
             remaining_s = deadline_s - self._clock.monotonic_s()
             if remaining_s <= 0:
                 return
-            self._doze(remaining_s)
+            self.doze(remaining_s)
         raise Stopped
 
     def aside(self, function: Callable[[], T], deadline_s: float, what: str) -> T:
@@ -119,14 +124,17 @@ class Waiter:
                 box.append((None, error))
             self.wake()
 
-        threading.Thread(target=run, name=f"{threading.current_thread().name}-aside", daemon=True).start()
+        if self._tasks is not None:
+            self._tasks.thread("aside", run)
+        else:
+            threading.Thread(target=run, name="tickwire-aside", daemon=True).start()
         while not box:
             if self._stopped:
                 raise Stopped
             remaining_s = deadline_s - self._clock.monotonic_s()
             if remaining_s <= 0:
                 raise ConnectTimeout(what)
-            self._doze(remaining_s)
+            self.doze(remaining_s)
         result, error = box.pop()
         try:
             if error is not None:
@@ -154,7 +162,8 @@ class Waiter:
         self._bell.close()
         self._rope.close()
 
-    def _doze(self, timeout_s: float) -> None:
+    def doze(self, timeout_s: float) -> None:
+        """Sleep until `wake`, `stop` or `timeout_s` seconds later."""
         self.forget()
         if self._clock.select(self._selector, timeout_s):
             self._drain()

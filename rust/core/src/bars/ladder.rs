@@ -45,6 +45,31 @@ impl Level {
         false
     }
 
+    /// See [`Ladder::add_run`].
+    #[inline]
+    fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) -> (usize, bool) {
+        let (Some(&first), Some(&last)) = (ts.first(), ts.last()) else { return (0, true) };
+        let until = |end: i64| {
+            if last < end { ts.len() } else { ts.partition_point(|&ts| ts < end) }
+        };
+        if let Some(bar) = self.open.last_mut()
+            && first < bar.end
+        {
+            if first < bar.close_ts {
+                return (0, true);
+            }
+            let count = until(bar.end);
+            bar.add_run(&ts[..count], &price[..count], &size[..count]);
+            return (count, true);
+        }
+        let bucket = self.timeframe.bucket(first);
+        let count = until(bucket.1);
+        let mut bar = OpenBar::of_tick(bucket, first, price[0], size[0]);
+        bar.add_run(&ts[1..count], &price[1..count], &size[1..count]);
+        self.open.push(bar);
+        (count, false)
+    }
+
     #[cold]
     fn add_elsewhere(&mut self, ts: i64, price: f64, size: f64) {
         let bucket = self.timeframe.bucket(ts);
@@ -62,6 +87,8 @@ pub(crate) struct Ladder {
     levels: Vec<Level>,
     /// Indices of the levels that ticks enter.
     roots: Vec<usize>,
+    /// No bar of a level that is rolled up ends before this, ns.
+    earliest_end: i64,
     /// When the feed was joined, the last time that it was.
     joined: Option<i64>,
 }
@@ -96,7 +123,7 @@ impl Ladder {
                 None => roots.push(index),
             }
         }
-        Self { levels, roots, joined: None }
+        Self { levels, roots, earliest_end: i64::MAX, joined: None }
     }
 
     /// Given a closing time, the event time below which a tick is late, because a bar that it would
@@ -145,41 +172,57 @@ impl Ladder {
         newest
     }
 
-    /// Adds the ticks from the first on that enter the newest bar of the only root, of ticks of
-    /// which none is earlier than the one before. Returns how many those are.
+    /// Adds the ticks from the first on that enter one bar, the newest of the only root or a new one
+    /// after it, of ticks of which none is earlier than the one before. Returns how many those are,
+    /// and whether nothing but the newest open bar changed.
     #[inline]
-    pub(crate) fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) -> usize {
-        let ([_], Some(level)) = (self.roots.as_slice(), self.levels.first_mut()) else { return 0 };
-        let Some(bar) = level.open.last_mut() else { return 0 };
-        let (Some(&first), Some(&last)) = (ts.first(), ts.last()) else { return 0 };
-        if !bar.holds(first) || first < bar.close_ts {
-            return 0;
+    pub(crate) fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) -> (usize, bool) {
+        match (self.roots.as_slice(), self.levels.first_mut()) {
+            ([_], Some(level)) => level.add_run(ts, price, size),
+            _ => (0, true),
         }
-        let count = if last < bar.end { ts.len() } else { ts.partition_point(|&ts| ts < bar.end) };
-        bar.add_run(&ts[..count], &price[..count], &size[..count]);
-        count
     }
 
     /// Closes every bar that ends at or before `closing_time`, in order of time, smaller timeframes
     /// first, and moves the limit for late ticks.
     pub(crate) fn close(&mut self, closing_time: i64, out: &mut impl Closed) {
-        for index in 0..self.levels.len() {
-            let due = |bar: &OpenBar| bar.end <= closing_time;
-            let count = self.levels[index].open.iter().take_while(|bar| due(bar)).count();
-            for position in 0..count {
-                let bar = self.levels[index].open[position];
-                self.emit(index, bar, out);
+        for position in 0..self.roots.len() {
+            self.close_level(self.roots[position], closing_time, out);
+        }
+        // Most of the time only the smallest timeframe has anything to close.
+        if closing_time >= self.earliest_end {
+            self.earliest_end = i64::MAX;
+            for index in 0..self.levels.len() {
+                self.close_level(index, closing_time, out);
+                if let Some(bar) = self.levels[index].open.first()
+                    && !self.roots.contains(&index)
+                {
+                    self.earliest_end = self.earliest_end.min(bar.end);
+                }
             }
-            self.levels[index].open.drain(..count);
         }
     }
 
-    fn emit(&mut self, index: usize, mut bar: OpenBar, out: &mut impl Closed) {
+    #[inline]
+    fn close_level(&mut self, index: usize, closing_time: i64, out: &mut impl Closed) {
+        let due = |bar: &&OpenBar| bar.end <= closing_time;
+        let count = self.levels[index].open.iter().take_while(due).count();
+        if count == 0 {
+            return;
+        }
+        for position in 0..count {
+            let mut bar = self.levels[index].open[position];
+            self.emit(index, &mut bar, out);
+        }
+        self.levels[index].open.drain(..count);
+    }
+
+    fn emit(&mut self, index: usize, bar: &mut OpenBar, out: &mut impl Closed) {
         bar.complete &= !self.in_gap(index, bar.start, bar.end);
-        out.closed(index, &bar);
+        out.closed(index, bar);
         for position in 0..self.levels[index].children.len() {
             let child = self.levels[index].children[position];
-            self.roll_up(child, &bar, out);
+            self.roll_up(child, bar, out);
         }
     }
 
@@ -191,10 +234,15 @@ impl Ladder {
             Some(bar) if part.start < bar.end => bar.merge(part),
             Some(bar) => {
                 let next = part.within(level.timeframe.bucket(part.start));
-                let finished = std::mem::replace(bar, next);
-                self.emit(child, finished, out);
+                self.earliest_end = self.earliest_end.min(next.end);
+                let mut finished = std::mem::replace(bar, next);
+                self.emit(child, &mut finished, out);
             }
-            None => level.open.push(part.within(level.timeframe.bucket(part.start))),
+            None => {
+                let first = part.within(level.timeframe.bucket(part.start));
+                self.earliest_end = self.earliest_end.min(first.end);
+                level.open.push(first);
+            }
         }
     }
 
@@ -221,6 +269,7 @@ impl Ladder {
     /// Replaces the closed parts that a rolled-up level holds.
     pub(crate) fn set_parts(&mut self, level: usize, parts: Option<OpenBar>) {
         debug_assert!(!self.roots.contains(&level), "ticks of a root would be lost");
+        self.earliest_end = parts.map_or(self.earliest_end, |bar| self.earliest_end.min(bar.end));
         self.levels[level].open.clear();
         self.levels[level].open.extend(parts);
     }

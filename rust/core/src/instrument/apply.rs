@@ -54,7 +54,7 @@ impl Writer {
     fn block(&mut self, shared: &Shared, block: &Block<'_>) {
         self.dirty = true;
         if let Some(ring) = &mut self.trade_ring {
-            for row in 0..BLOCK {
+            ring.push_all::<BLOCK>(|row| {
                 let trade = Trade {
                     ts_event: block.ts_event[row],
                     ts_recv: NO_TIME,
@@ -62,8 +62,8 @@ impl Writer {
                     size: block.size[row],
                     side: block.side.map_or(Side::None, |column| Side::from_sign(column[row])),
                 };
-                ring.push(trade.to_words());
-            }
+                trade.to_words()
+            });
         }
         let mut row = 0;
         while row < BLOCK {
@@ -71,7 +71,7 @@ impl Writer {
                 (&block.ts_event[row..], &block.price[row..], &block.size[row..]);
             let mut count = 0;
             if let [track] = self.trades.tracks.as_mut_slice() {
-                count = track.ladder.add_run(ts, price, size);
+                count = track.add_run(ts, price, size);
             }
             if count == 0 {
                 for track in &mut self.trades.tracks {
@@ -168,6 +168,12 @@ impl Writer {
     pub(crate) fn refuse(&mut self, reason: Reason) {
         self.dirty = true;
         self.reject(reason);
+    }
+
+    /// Counts a tick that another connection has brought before.
+    pub(crate) fn duplicate(&mut self) {
+        self.dirty = true;
+        self.duplicates += 1;
     }
 
     /// Ticks applied and ticks refused so far. Every tick that was applied is in a ring, or a counted

@@ -66,15 +66,25 @@ impl Shared {
     /// Copies the small parts of a series into large ones, where that is worthwhile. Readers do it
     /// before an export, because they profit from it and a tick must not wait for it.
     pub(crate) fn compact(&self, index: usize) -> Result<(), ArrowError> {
-        let view = self.view.load_full();
-        let original = &view.series[index];
-        if let Some(compacted) = original.compacted(self.retain[index % self.retain.len()])? {
-            self.view.rcu(|view| match view.series[index].adopt(original, &compacted) {
-                Some(series) => Arc::new(view.with_series(index, series)),
-                None => Arc::clone(view),
+        loop {
+            let view = self.view.load_full();
+            let original = &view.series[index];
+            let retain = self.retain[index % self.retain.len()];
+            let Some(compacted) = original.compacted(retain)? else { return Ok(()) };
+            let mut adopted = false;
+            self.view.rcu(|view| {
+                let series = view.series[index].adopt(original, &compacted);
+                adopted = series.is_some();
+                series.map_or_else(
+                    || Arc::clone(view),
+                    |series| Arc::new(view.with_series(index, series)),
+                )
             });
+            // The parts were changed meanwhile, so the next reader may go on.
+            if !adopted {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 
@@ -92,6 +102,7 @@ pub(crate) struct Writer {
     rejected_total: u64,
     flagged: [u64; REASONS],
     depth_count: u64,
+    duplicates: u64,
     trade_checks: Validator,
     quote_checks: Validator,
     pub(crate) trades: Stream,
@@ -135,6 +146,7 @@ impl Instrument {
             rejected_total: 0,
             flagged: [0; REASONS],
             depth_count: 0,
+            duplicates: 0,
             trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
             quote_checks: Validator::new(spec.rules.clone(), spec.tick_size),
             trades: stream(|source| source == Source::Trade),

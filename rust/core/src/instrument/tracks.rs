@@ -91,6 +91,16 @@ impl Track {
         }
     }
 
+    /// Adds the ticks from the first on that enter one bar; see [`Ladder::add_run`].
+    #[inline]
+    pub(super) fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) -> usize {
+        let (count, newest) = self.ladder.add_run(ts, price, size);
+        if !newest {
+            self.dirty = self.dirty.max(Dirty::Roots);
+        }
+        count
+    }
+
     pub(crate) fn touch(&mut self) {
         self.dirty = Dirty::All;
     }

@@ -252,27 +252,20 @@ impl Series {
         Self { parts: self.parts[dropped.count()..].into(), ..self.clone() }
     }
 
-    /// The series with its small parts copied together into few large ones, if that is worthwhile.
+    /// The series with a run of its small parts copied together into a large one, oldest first, if
+    /// that is worthwhile. To be asked again until it is not, so that the memory of one run is free
+    /// before the next is copied.
     pub(crate) fn compacted(&self, retain: usize) -> Result<Option<Self>, ArrowError> {
-        let groups = groups(&self.parts, largest_part(retain));
-        if groups.len() == self.parts.len()
-            && self.parts.iter().all(|part| matches!(part, Part::Chunk(_)))
-        {
-            return Ok(None);
+        let mut groups = groups(&self.parts, largest_part(retain)).into_iter();
+        let small = groups.find(|group| !matches!(self.parts[group.clone()], [Part::Chunk(_)]));
+        let Some(group) = small else { return Ok(None) };
+        let several = &self.parts[group.clone()];
+        let mut columns = Columns::with_capacity(several.iter().map(Part::len).sum());
+        for part in several {
+            part.copy_to(0..part.len(), &mut columns);
         }
-        let mut parts = Vec::with_capacity(groups.len());
-        for group in groups {
-            match &self.parts[group.clone()] {
-                [part @ Part::Chunk(_)] => parts.push(part.clone()),
-                several => {
-                    let mut columns = Columns::with_capacity(several.iter().map(Part::len).sum());
-                    for part in several {
-                        part.copy_to(0..part.len(), &mut columns);
-                    }
-                    parts.push(Part::Chunk(Arc::new(columns.into_chunk()?)));
-                }
-            }
-        }
+        let mut parts = self.parts.to_vec();
+        parts.splice(group, [Part::Chunk(Arc::new(columns.into_chunk()?))]);
         Ok(Some(Self { parts: parts.into(), ..self.clone() }))
     }
 
