@@ -430,7 +430,7 @@ def test_a_large_first_snapshot_of_the_book_leaves_the_connection_alone(levels: 
         assert engine.last(symbol).price == 6450.25
         # One record beyond what the feed takes is refused as a whole, and counted.
         assert client.status()["received"] == (levels + 1 if taken else 2)
-        assert engine.rejections().get("malformed", 0) == (0 if taken else 1)
+        assert engine.rejections().get("oversize", 0) == (0 if taken else 1)
 
 
 # "No event at all for connected, disconnected, reconnecting, logged out"

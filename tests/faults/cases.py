@@ -69,6 +69,7 @@ class Case:
         rows: the rows of the policy table that the failures fall under, in order; none if the client
             lives on.
         first_rows: the same before subscribe, where it is something else.
+        instead: a row that may come in the place of the last, where it is noticed sooner or later.
         ends: when the client gives up, with the error raised.
         repeats: whether each row may come several times, since time decides how often.
         waits_s: the least delay of the attempt that follows.
@@ -87,6 +88,7 @@ class Case:
     fault: Strike
     rows: tuple[str, ...] = ()
     first_rows: tuple[str, ...] | None = None
+    instead: str | None = None
     ends: Literal["never", "before live", "always"] = "never"
     repeats: bool = False
     waits_s: float = 0.0
@@ -186,7 +188,12 @@ CASES: tuple[Case, ...] = (
     _hang("subscribe", "subscribe_s", loses=True),
     _hang("negotiate", "negotiate_s", negotiate=True),
     *(
-        _link(f"{how.upper()}: {stage}", sim.Drop(how, at=stage))
+        _link(
+            f"{how.upper()}: {stage}",
+            sim.Drop(how, at=stage),
+            # The reset may come before the client knows that it is connected.
+            instead="unreachable" if (how, stage) == ("rst", "connect") else None,
+        )
         for stage in ("connect", "upgrade", "handshake", "subscribe")
         for how in ("fin", "rst")
     ),

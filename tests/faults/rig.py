@@ -11,14 +11,15 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from typing import Self
 
 import tickwire as tw
+from faults.accounts import Accounts, Seen
 from faults.cases import DROP_TOKEN, Case, ExpireToken, Outcome, Phase, SlowConsumer, Struck
+from faults.source import JumpClock, Source
 from hubs import PATIENCE_S, UNIT_S
 from tickwire import sim
 from tickwire.client import Client
-from tickwire.clock import Clock
 from tickwire.connecting import connect
 from tickwire.events import Connected, Event
 from tickwire.link_limits import LinkLimits
@@ -26,14 +27,11 @@ from tickwire.login import Login
 from tickwire.login_limits import LoginLimits
 from tickwire.policy import Failure
 
-__all__ = ["JumpClock", "Rig", "Seen", "until"]
+__all__ = ["Rig"]
 
 _BEFORE = 40
 """Ticks on a connection before it is struck, and of the last one before it is believed."""
 _POLL_S = 0.002
-_LIFE_S = 86_400.0
-_TO_RENEWAL_S = 80_000.0
-"""A token's life, and a time after which it is renewed, but far from its end."""
 
 _LOGIN = LoginLimits(
     fetch_s=30 * UNIT_S, retry_min_s=0.005, retry_max_s=0.01, relogin_min_s=0.005, relogin_max_s=0.01
@@ -46,123 +44,6 @@ def until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline_s, f"{what}: it did not happen within {PATIENCE_S} s"
         time.sleep(_POLL_S)
-
-
-class JumpClock(Clock):
-    """This machine's time, and forward from it by as much as the test wants."""
-
-    def __init__(self) -> None:
-        self._ahead_s = 0.0
-
-    def jump(self, seconds: float) -> None:
-        """Let so much time pass at once."""
-        self._ahead_s += seconds
-
-    def now_ns(self) -> int:
-        return super().now_ns() + int(self._ahead_s * 1e9)
-
-    def monotonic_s(self) -> float:
-        return super().monotonic_s() + self._ahead_s
-
-    def wait(self, event: threading.Event, timeout_s: float | None) -> bool:
-        deadline_s = None if timeout_s is None else self.monotonic_s() + timeout_s
-        while not event.wait(_POLL_S):
-            if deadline_s is not None and self.monotonic_s() >= deadline_s:
-                return event.is_set()
-        return True
-
-
-class Source:
-    """Gives out tokens of the hub; a renewal waits until the test lets it go."""
-
-    def __init__(self, hub: sim.Hub) -> None:
-        self._hub = hub
-        self.current = hub.token(ttl_s=_LIFE_S)
-        self.logins = 0
-        self.renewing = threading.Event()
-        self.returned = threading.Event()
-        self.fails = False
-        self._go = threading.Event()
-
-    def __call__(self) -> str:
-        self.logins += 1
-        if self.logins > 1:
-            self.current = self._hub.token(ttl_s=_LIFE_S)
-        return self.current
-
-    def renew(self, token: tw.Token) -> str:
-        """The provider's renewal."""
-        self.renewing.set()
-        try:
-            self._go.wait(10 * PATIENCE_S)
-            if self.fails:
-                self.fails = False
-                raise tw.LoginFailed("the login server is down")
-            self.current = self._hub.token(ttl_s=_LIFE_S, renews=token.reveal())
-            return self.current
-        finally:
-            self.returned.set()
-
-    def let_go(self) -> None:
-        """Answer the renewal, and all that follow."""
-        self._go.set()
-
-
-@dataclass
-class Accounts:
-    """What the engine counted for each connection of the hub, closed after each attempt of the client."""
-
-    hub: sim.Hub
-    engine: tw.Engine
-    ticks: dict[int, int] = field(default_factory=dict)
-    """Ticks that the engine took from the hub's connection of this number, malformed records left out."""
-    strays: int = 0
-    """Ticks that came in an attempt of which the hub knows no connection."""
-    _newest: int = 0
-    _counted: int = 0
-
-    def close_attempt(self) -> None:
-        """What was counted since the last attempt belongs to the newest connection, if it is new."""
-        stats = self.engine.stats()
-        counted = stats["received"] - stats["rejections"].get("malformed", 0)
-        newest = max((info.id for info in self.hub.connections if info.hub == "market"), default=0)
-        if newest > self._newest:
-            self.ticks[newest] = counted - self._counted
-        else:
-            self.strays += counted - self._counted
-        self._newest, self._counted = newest, counted
-
-
-@dataclass
-class Seen:
-    """What came of a run.
-
-    Attributes:
-        outcome: what became of the client.
-        rows: the rows of the policy table that failures fell under, in order.
-        user_rows: those of the client of the user hub.
-        recovery_s: from the strike (before subscribe: from the start) until all flowed again or the
-            client had ended; None if nothing was interrupted.
-        events: all that the client told.
-        error: why it ended.
-        connections: the hub's accounts of the market hub's connections, by number.
-        ticks: the engine's, by the same numbers.
-        strays: see `Accounts`.
-        logins: how often the source was asked to log in.
-        login: the status of the login at the end.
-    """
-
-    outcome: Outcome
-    rows: tuple[str, ...]
-    user_rows: tuple[str, ...]
-    recovery_s: float | None
-    events: list[Event]
-    error: BaseException | None
-    connections: dict[int, sim.ConnectionInfo]
-    ticks: dict[int, int]
-    strays: int
-    logins: int
-    login: dict[str, object]
 
 
 class Rig:
@@ -183,7 +64,7 @@ class Rig:
         self._held = threading.Event()
         self._called = threading.Event()
 
-    def __enter__(self) -> Rig:
+    def __enter__(self) -> Self:
         self._stack.enter_context(self.hub)
         self.clock = JumpClock()
         self.source = Source(self.hub)
@@ -246,7 +127,7 @@ class Rig:
             self._flows(_BEFORE)
             if self.phase.is_refresh:
                 self.source.fails = self.phase is Phase.UNRENEWED
-                self.clock.jump(_TO_RENEWAL_S)
+                self.clock.jump(Source.TO_RENEWAL_S)
                 until(self.source.renewing.is_set, "a renewal")
             began_ns = time.time_ns()
             self._strike(stage=None)

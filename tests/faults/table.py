@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from faults.accounts import Seen
 from faults.cases import CASES, Case, Phase
-from faults.rig import Seen
 
 __all__ = ["expectations", "expected", "page"]
 
@@ -60,6 +60,8 @@ Results = Mapping[tuple[str, Phase], Seen]
 def expected(case: Case) -> tuple[str, str, str, str]:
     """The columns of a case that do not depend on a measurement."""
     policy = _names(case.rows)
+    if case.instead is not None:
+        policy += f" or `{case.instead}`"
     if case.first_rows is not None:
         policy += f"; before subscribe {_names(case.first_rows)}"
     first, later = case.outcome(Phase.BEFORE), case.outcome(Phase.STREAMING)

@@ -11,8 +11,9 @@ import pytest
 
 import tickwire as tw
 from faults import table
+from faults.accounts import Seen
 from faults.cases import CASES, Case, Phase
-from faults.rig import Rig, Seen
+from faults.rig import Rig
 from hubs import no_leftovers
 from tickwire import sim
 from tickwire.events import Connected, Disconnected, Gap, Reconnecting
@@ -31,7 +32,7 @@ def results() -> Iterator[Results]:
     """What came of each run; written to the documentation if that is asked for."""
     seen: Results = {}
     yield seen
-    if WRITE:
+    if WRITE and len(seen) == len(CASES) * len(Phase):
         PAGE.write_text(table.page(seen))
 
 
@@ -71,6 +72,8 @@ def collapsed(rows: tuple[str, ...]) -> list[str]:
 def check_rows(case: Case, phase: Phase, seen: Seen) -> None:
     """The failures fall under the expected rows of the policy, and the events say the same."""
     expected = case.expected_rows(phase)
+    if case.instead is not None and seen.rows[-1:] == (case.instead,):
+        expected = (*expected[:-1], case.instead)
     if case.repeats:
         assert collapsed(seen.rows) == collapsed(expected)
     else:
@@ -189,5 +192,6 @@ def check_last_state(case: Case, seen: Seen, rig: Rig) -> None:
         )
 
 
+@pytest.mark.skipif(WRITE, reason="the page is being written")
 def test_the_documentation_expects_the_same() -> None:
     assert table.expectations(PAGE.read_text()) == [table.expected(case) for case in CASES]

@@ -182,17 +182,15 @@ impl Model {
             }
             Step::Advance(now) => self.advanced = self.advanced.max(*now),
             Step::Gap(start, end) => {
-                // Joining again misses what came since the join before.
-                let joined = self.joined;
+                let from = start.or(self.joined);
                 if start.is_none() {
-                    self.joined = Some(joined.map_or(*end, |joined| joined.max(*end)));
+                    self.joined = self.joined.max(Some(*end));
                 }
-                let start = start.or(joined);
-                if start.is_some_and(|start| start >= *end) {
+                if from.is_some_and(|from| from >= *end) {
                     return true;
                 }
-                self.gaps.push((start.unwrap_or(i64::MIN), *end));
-                let Some(start) = start else { return true };
+                self.gaps.push((from.unwrap_or(i64::MIN), *end));
+                let Some(start) = from else { return true };
                 for (level, bars) in self.bars.iter_mut().enumerate() {
                     for (&ts, bar) in bars {
                         let spans =

@@ -247,10 +247,13 @@ impl Ladder {
     }
 
     /// Says that data is missing in `[start, end)`, or since the feed was last joined and, the first
-    /// time, since ever. Returns the start, where there is one and it is before the end.
+    /// time, since ever. Returns the start, where there is one and anything is missing.
     pub(crate) fn mark_gap(&mut self, start: Option<i64>, end: i64) -> Option<i64> {
-        let start =
-            start.or_else(|| self.joined.replace(self.joined.map_or(end, |was| was.max(end))));
+        let start = start.or_else(|| {
+            let before = self.joined;
+            self.joined = before.max(Some(end));
+            before
+        });
         for level in &mut self.levels {
             level.gaps.add(start.unwrap_or(i64::MIN), end);
         }
