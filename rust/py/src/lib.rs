@@ -10,6 +10,7 @@ mod records;
 mod snapshot;
 mod subscription;
 mod symbols;
+mod volumes;
 mod websocket;
 
 use pyo3::prelude::*;
@@ -29,6 +30,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<records::Trade>()?;
     module.add_class::<records::Quote>()?;
     module.add_class::<records::Receipt>()?;
+    module.add_class::<volumes::Volumes>()?;
     module.add_class::<websocket::WebSocket>()?;
     module.add_class::<websocket::Received>()?;
     Ok(())

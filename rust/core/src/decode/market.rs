@@ -78,6 +78,11 @@ impl<T> Elements<T> {
         }
     }
 
+    /// The usable elements.
+    pub(super) fn usable(&self) -> impl Iterator<Item = &T> {
+        self.usable.iter()
+    }
+
     /// Calls back for each element, with `None` for an unusable one.
     #[inline]
     pub(super) fn for_each(&self, mut emit: impl FnMut(Option<&T>)) {
@@ -372,7 +377,7 @@ fn read_quote(scanner: &mut Scanner, minutes: &mut MinuteMemo) -> Result<QuoteUp
         "open" => scanner.skip(depth)?,
         "high" => scanner.skip(depth)?,
         "low" => scanner.skip(depth)?,
-        "volume" => scanner.skip(depth)?,
+        "volume" => quote.volume = scanner.number(depth)?,
         "lastUpdated" => last_updated = time(scanner, minutes, depth)?,
         "timestamp" => quote.ts_event = time(scanner, minutes, depth)?,
     }

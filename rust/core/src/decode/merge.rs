@@ -17,12 +17,14 @@ pub(super) struct QuoteUpdate {
     pub(super) bid_size: Number,
     pub(super) ask_size: Number,
     pub(super) last: Number,
+    /// Of the day so far.
+    pub(super) volume: Number,
     /// [`NO_TIME`] where a time was sent that cannot be read.
     pub(super) ts_event: Option<i64>,
 }
 
 impl QuoteUpdate {
-    /// Whether a field that should be a number is something else.
+    /// Whether a field that should be a number is something else. The volume is no part of a quote.
     pub(super) fn is_unusable(&self) -> bool {
         [self.bid, self.ask, self.bid_size, self.ask_size, self.last].contains(&Number::Wrong)
     }

@@ -14,6 +14,7 @@
 //! - Names may come in any order, unknown ones are checked and skipped, the last of a repeated one
 //!   counts, and letters are compared as written: a lower-case `gatewaytrade` is control text.
 //! - Quotes are partial: what is absent or null stands as the contract's earlier quotes left it.
+//! - The day's volume that quotes publish is kept beside the trades' sizes: [`Decoder::volumes`].
 //!
 //! It does not judge what it reads (a tick without a readable time carries
 //! [`NO_TIME`](crate::record::NO_TIME)), does not perform the handshake (whose answer `{}` has no
@@ -25,14 +26,17 @@ mod merge;
 mod number;
 mod scan;
 pub mod timestamp;
+mod volume;
 
 use memchr::memchr;
 
 use self::envelope::Envelope;
 use self::market::{Event, EventReader, Unusable};
 use self::merge::StandingQuotes;
-use self::scan::{Malformed, Scanner, Text};
-use crate::record::{Depth, InstrumentId, Quote, Trade};
+use self::scan::{Malformed, Number, Scanner, Text};
+use self::volume::Ledger;
+pub use self::volume::Volumes;
+use crate::record::{Depth, InstrumentId, NO_TIME, Quote, Trade};
 
 /// Record length beyond which a record is refused, unless the caller says otherwise, in bytes.
 pub const DEFAULT_MAX_RECORD_BYTES: usize = 8 << 20;
@@ -77,6 +81,7 @@ pub struct Decoder {
     /// Inside a record that was refused for its length.
     skipping: bool,
     standing: StandingQuotes,
+    ledger: Ledger,
     reader: EventReader,
     last_contract: ResolvedContract,
 }
@@ -96,6 +101,7 @@ impl Decoder {
             carried: Vec::new(),
             skipping: false,
             standing: StandingQuotes::default(),
+            ledger: Ledger::default(),
             reader: EventReader::default(),
             last_contract: ResolvedContract::default(),
         }
@@ -133,6 +139,12 @@ impl Decoder {
         self.carried = Vec::new();
         self.skipping = false;
         self.standing.clear();
+        self.ledger.reset();
+    }
+
+    /// What the feed's quotes and trades say of each instrument's volume, where quotes publish it.
+    pub fn volumes(&self) -> impl Iterator<Item = (InstrumentId, Volumes)> {
+        self.ledger.iter()
     }
 
     /// Bytes of a record that has not ended yet. They never exceed the record limit.
@@ -200,16 +212,26 @@ impl Decoder {
     fn emit<S: Sink>(&mut self, event: Event, contract: Text, ts_recv: i64, sink: &mut S) {
         let instrument = self.last_contract.resolve(contract, sink);
         match event {
-            Event::Trade => self.reader.trades.for_each(|trade| match trade {
-                Some(trade) => sink.trade(instrument, trade),
-                None => sink.malformed(instrument),
-            }),
+            Event::Trade => {
+                if let Some(instrument) = instrument {
+                    self.ledger.trade(instrument, self.reader.trades.usable());
+                }
+                self.reader.trades.for_each(|trade| match trade {
+                    Some(trade) => sink.trade(instrument, trade),
+                    None => sink.malformed(instrument),
+                });
+            }
             Event::Depth => self.reader.depths.for_each(|depth| match depth {
                 Some(depth) => sink.depth(instrument, depth),
                 None => sink.malformed(instrument),
             }),
             Event::Quote => {
-                let quote = self.standing.merge(instrument, &self.reader.quote, ts_recv);
+                let update = &self.reader.quote;
+                let quote = self.standing.merge(instrument, update, ts_recv);
+                if let (Some(instrument), Number::Is(total)) = (instrument, update.volume) {
+                    let ts = if quote.ts_event == NO_TIME { ts_recv } else { quote.ts_event };
+                    self.ledger.publish(instrument, total, ts);
+                }
                 sink.quote(instrument, &quote);
             }
         }
