@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,7 @@ def javascript(script: str) -> list[str]:
     _once(
         HERE / "node_modules" / ".tickwire",
         [wanted],
-        lambda: [[npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]],
+        [[npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]],
     )
     return [node, script]
 
@@ -143,7 +143,7 @@ def aiosignalr(script: str) -> list[str]:
     _once(
         folder / ".tickwire",
         [wanted],
-        lambda: [[sys.executable, "-m", "venv", "--clear", str(folder)], install],
+        [[sys.executable, "-m", "venv", "--clear", str(folder)], install],
     )
     return [str(python), script]
 
@@ -153,31 +153,23 @@ def go_server() -> list[str]:
     go = shutil.which("go")
     if go is None:
         pytest.skip("needs go, which is not on the PATH")
-    source, build = HERE / "go", HERE / "go" / ".build"
-    wanted = [source / "go.mod", source / "main.go"]
-    # Elsewhere than in the source, since tidying writes the sums, as the checksum database has them.
-    commands = [[go, "-C", str(build), "mod", "tidy"], [go, "-C", str(build), "build", "-o", "server", "."]]
-
-    def prepared() -> list[list[str]]:
-        build.mkdir(exist_ok=True)
-        for path in wanted:
-            shutil.copy(path, build)
-        return commands
-
-    _once(build / ".tickwire", wanted, prepared)
-    return [str(build / "server")]
+    source = HERE / "go"
+    binary = source / ".build" / "server"
+    wanted = [source / name for name in ("go.mod", "go.sum", "main.go")]
+    _once(binary.parent / ".tickwire", wanted, [[go, "-C", str(source), "build", "-o", str(binary), "."]])
+    return [str(binary)]
 
 
 _failed: dict[Path, str] = {}
 
 
-def _once(stamp: Path, wanted: Sequence[Path], commands: Callable[[], list[list[str]]]) -> None:
+def _once(stamp: Path, wanted: Sequence[Path], commands: Sequence[Sequence[str]]) -> None:
     """Run what installs `wanted`, unless that was done for the same files; skip the test if it fails."""
     content = hashlib.sha256(b"\0".join(path.read_bytes() for path in wanted)).hexdigest()
     if stamp.exists() and stamp.read_text() == content:
         return
     if stamp not in _failed:
-        for command in commands():
+        for command in commands:
             try:
                 done = subprocess.run(
                     command, cwd=HERE, capture_output=True, text=True, timeout=_INSTALL_S, check=False

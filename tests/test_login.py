@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -25,6 +26,7 @@ from tickwire.errors import (
     ConnectTimeout,
     LoginFailed,
     SessionTakenOver,
+    UpgradeRefused,
 )
 from tickwire.login import Login
 from tickwire.login_limits import LoginLimits
@@ -257,6 +259,19 @@ def test_a_failure_reaches_all_who_waited_and_the_next_call_waits_a_little(
     clock.advance(1.0)
     assert asked.result(PATIENCE_S) is not None
     assert source.logins == 2
+
+
+def test_errors_of_every_kind_are_raised_with_all_that_they_know(clock: HandClock) -> None:
+    raised = UpgradeRefused("no", status=418, retry_after_s=3.0)
+
+    def source() -> str:
+        raise raised
+
+    with pytest.raises(UpgradeRefused, match="^no$") as caught:
+        Login(source, clock=clock).token()
+    assert caught.value is not raised
+    assert (caught.value.status, caught.value.retry_after_s, caught.value.fault) == (418, 3.0, "link lost")
+    assert "source" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
 
 
 def test_what_the_login_server_refuses_for_good_is_final(clock: HandClock) -> None:

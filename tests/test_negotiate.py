@@ -251,9 +251,10 @@ def test_a_token_goes_to_the_origin_it_was_meant_for(hops: list[tuple[str, str |
         ({"url": 7}, "expected an https or wss URL"),
         ({"url": "https://user:pw@other.example/"}, "expected an https or wss URL"),
         ({"url": "https://other.example/?access_token=x"}, "expected an https or wss URL"),
-        ({"url": "https://other.example/t0ken"}, "an address that holds the token"),
-        ({"url": "https://t0ken.example/"}, "an address that holds the token"),
-        ({"url": "https://other.example/?x=%740ken"}, "an address that holds the token"),
+        ({"url": "https://other.example/t0ken"}, "an address that holds a token"),
+        ({"url": "https://t0ken.example/"}, "an address that holds a token"),
+        ({"url": "https://other.example/?x=%740ken"}, "an address that holds a token"),
+        ({"url": "https://other.example/th31rs", "accessToken": "th31rs"}, "an address that holds a token"),
         ({"url": "https://other.example/", "accessToken": "t0ken"}, "would send its token to another host"),
         ({"url": "https://other.example/", "accessToken": 7}, "an accessToken that cannot be sent"),
         ({"url": "https://other.example/", "accessToken": "a b"}, "an accessToken that cannot be sent"),
@@ -264,6 +265,7 @@ def test_a_redirect_that_must_not_be_followed_is_refused(answer: Mapping[str, ob
     assert isinstance(made.failure, NegotiateRefused)
     assert words in str(made.failure)
     assert "t0ken" not in str(made.failure)
+    assert "th31rs" not in str(made.failure)
     assert made.address is HUB
 
 

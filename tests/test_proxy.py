@@ -62,7 +62,8 @@ def test_user_and_password_come_out_as_they_were_quoted(user: str, password: str
     [
         ("https://user:canary@h:1", "got a URL with 'https', expected http"),
         ("socks5://user:canary@h:1", "only HTTP CONNECT is spoken"),
-        ("user:canary@h:3128", "expected http"),
+        ("user:canary@h:3128", "got a URL with 'no scheme', expected http"),
+        ("canary:pw@h:3128", "expected http"),
         ("http://user:canary@", "without a host"),
         ("http://user:canary@h:99999", "malformed URL"),
         ("http://user:canary@[::1", "malformed URL"),

@@ -49,6 +49,7 @@ from .link_limits import LinkLimits
 from .login import Login
 from .login_limits import LoginLimits
 from .policy import Decision, Failure
+from .route import TokenInQueryWarning
 from .session import ALWAYS, CME, Session
 from .subscription import Subscription
 
@@ -100,6 +101,7 @@ __all__ = [
     "SubscriptionClosed",
     "TickwireError",
     "Token",
+    "TokenInQueryWarning",
     "Trade",
     "UnknownInstrument",
     "UpgradeRefused",

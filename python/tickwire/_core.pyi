@@ -237,6 +237,10 @@ class Engine:
         last: float = ...,
     ) -> bool:
         """Apply one quote. A side, size or last price that is absent is NaN."""
+    def bar_span(self, symbol: str, timeframe: str, ts: int) -> tuple[int, int]:
+        """Start and end of the bar that `ts` belongs to, int ns UTC."""
+    def parents(self) -> list[tuple[str, str | None]]:
+        """Each timeframe, ascending, with the one that it is rolled up from (None: from ticks)."""
     def advance(self, now_ns: int) -> None:
         """Close every bar that ends at or before `now_ns`; ticks of those are late from then on."""
     def mark_gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str] | None = None) -> None:
@@ -291,7 +295,8 @@ class Engine:
         vwap: NDArray[np.float64],
         trades: NDArray[np.int64],
         replace: bool,
-    ) -> dict[str, int]: ...
+        span: tuple[int, int] | None,
+    ) -> tuple[dict[str, int], list[Bar]]: ...
     def _bars(
         self,
         symbol: str,

@@ -16,14 +16,30 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from . import projectx as px
 from .auth import Secret, Token
 from .clock import Clock
 from .errors import ConfigError, ConnectTimeout, LoginFailed, RequestFailed
 from .login import Login
 from .login_limits import LoginLimits
 from .pause import Pause, run_alone
-from .projectx import Contract
+from .projectx import (
+    API,
+    CONTRACT_BY_ID,
+    CONTRACT_SEARCH,
+    HUBS,
+    LOGIN,
+    LOGOUT,
+    RETRIEVE_BARS,
+    SESSION_IS_OVER,
+    VALIDATE,
+    Contract,
+    code_of,
+    contracts_of,
+    login_failed,
+    refused,
+)
+from .proxy import Proxies
+from .projectx_history import ProjectXHistory
 from .ratelimit import RateLimit
 from .rest import Rest, parse_url
 
@@ -61,32 +77,32 @@ class KeyLogin:
 
     async def __call__(self) -> Token:
         """Log in. `LoginFailed`, permanent if the credentials will not do."""
-        reply = await self._ask(px.LOGIN, {"userName": self._user, "apiKey": self._key}, None)
+        reply = await self._ask(LOGIN, {"userName": self._user, "apiKey": self._key}, None)
         if reply.get("success") is True:
-            return _token_of(reply, "token", px.LOGIN)
-        code = px.code_of(reply)
+            return _token_of(reply, "token", LOGIN)
+        code = code_of(reply)
         del reply
-        raise px.login_failed(code)
+        raise login_failed(code)
 
     async def renew(self, token: Token) -> Token | None:
         """The successor of `token`, `token` itself if it has none, None if its session is over."""
         try:
-            reply = await self._ask(px.VALIDATE, {}, token)
+            reply = await self._ask(VALIDATE, {}, token)
         except LoginFailed as error:
             if error.code == 401:
                 return None
             raise
         if reply.get("success") is True:
-            return token if reply.get("newToken") is None else _token_of(reply, "newToken", px.VALIDATE)
-        code = px.code_of(reply)
+            return token if reply.get("newToken") is None else _token_of(reply, "newToken", VALIDATE)
+        code = code_of(reply)
         del reply
-        if code in px.SESSION_IS_OVER:
+        if code in SESSION_IS_OVER:
             return None
         raise LoginFailed(f"the gateway did not validate the session, code {code}", code=code)
 
     async def logout(self, token: Token) -> None:
         """End the session of `token`."""
-        await self._ask(px.LOGOUT, {}, token)
+        await self._ask(LOGOUT, {}, token)
 
     async def _ask(self, path: str, body: Mapping[str, Any], token: Token | None) -> dict[str, Any]:
         try:
@@ -96,7 +112,7 @@ class KeyLogin:
             failure = LoginFailed(
                 str(error),
                 code=error.status,
-                permanent=path == px.LOGIN and error.status in (400, 401),
+                permanent=path == LOGIN and error.status in (400, 401),
                 retry_after_s=error.retry_after_s,
             )
         raise failure
@@ -123,21 +139,22 @@ class Gateway:
         """For `tw.connect(token=...)`; shared by all hubs of this gateway."""
         self.market_hub = market_hub
         self.user_hub = user_hub
+        self.history = ProjectXHistory(self.post)
 
     def contracts(self, text: str, *, live: bool = False, time_limit_s: float = 30.0) -> list[Contract]:
         """Contracts whose name matches `text`, e.g. "ES"; `live` asks with the live data subscription.
 
         Raises as `post` does.
         """
-        reply = self.post(px.CONTRACT_SEARCH, {"searchText": text, "live": live}, time_limit_s=time_limit_s)
-        return px.contracts_of(px.CONTRACT_SEARCH, reply)
+        body = {"searchText": text, "live": live}
+        return contracts_of(CONTRACT_SEARCH, self.post(CONTRACT_SEARCH, body, time_limit_s=time_limit_s))
 
     def contract(self, id_: str, *, time_limit_s: float = 30.0) -> Contract:
         """The contract of this id, e.g. "CON.F.US.EP.Z26". Raises as `post` does."""
-        reply = self.post(px.CONTRACT_BY_ID, {"contractId": id_}, time_limit_s=time_limit_s)
-        found = [one for one in px.contracts_of(px.CONTRACT_BY_ID, reply) if one.id == id_]
-        if not found:
-            raise RequestFailed(f"the gateway knows no contract {id_!r}", code=1, status=200, permanent=True)
+        body = {"contractId": id_}
+        found = contracts_of(CONTRACT_BY_ID, self.post(CONTRACT_BY_ID, body, time_limit_s=time_limit_s))
+        if [one.id for one in found] != [id_]:
+            raise RequestFailed(f"the gateway knows no contract {id_!r}", status=200, permanent=True)
         return found[0]
 
     def post(
@@ -169,7 +186,7 @@ class Gateway:
                     self.login.refused(token)
                 if error.status != 401 or is_last:
                     raise
-        failure = px.refused(path, reply)
+        failure = refused(path, reply)
         if failure is None:
             return reply
         # A traceback does not show what the gateway said.
@@ -195,8 +212,8 @@ def projectx(
     user: str,
     key: str,
     *,
-    api: str = px.API,
-    hubs: str = px.HUBS,
+    api: str = API,
+    hubs: str = HUBS,
     tls: ssl.SSLContext | None = None,
     proxy: str | None = None,
     login_limits: LoginLimits | None = None,
@@ -220,13 +237,13 @@ def projectx(
     try:
         secrets = _UserOrKey(user), _UserOrKey(key)
         clock = clock if clock is not None else Clock()
+        address = parse_url(api, "api")
         rest = Rest(
-            api,
-            name="api",
-            limits={px.RETRIEVE_BARS: RateLimit(50, 30.0 + _SLACK_S)},
+            address,
+            limits={RETRIEVE_BARS: RateLimit(50, 30.0 + _SLACK_S)},
             other=RateLimit(200, 60.0 + _SLACK_S),
             tls=tls,
-            proxy=proxy,
+            proxy=Proxies.of(proxy).for_hub(address),
             clock=clock,
         )
         parse_url(hubs, "hubs")

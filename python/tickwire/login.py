@@ -16,7 +16,6 @@ renewal thread. The lock is never held while the source, an event's receiver or 
 from __future__ import annotations
 
 import asyncio
-import copy
 import dataclasses
 import logging
 import math
@@ -335,16 +334,21 @@ class Login:
             keeper.bell.set()
 
         tasks = keeper.owner.tasks
-        if tasks is not None:
-            try:
-                keeper.thread = tasks.thread("token-renewal", run, stop=dismiss)
-            except ConfigError:
-                # The client is being closed, or has too many already: the thread is the login's own.
-                tasks = None
-        if tasks is None:
-            thread = threading.Thread(target=run, name="tickwire-token-renewal", daemon=True)
-            thread.start()
-            keeper.thread = thread
+        try:
+            if tasks is not None:
+                try:
+                    keeper.thread = tasks.thread("token-renewal", run, stop=dismiss)
+                except ConfigError:
+                    # The client is being closed, or has too many already: the thread is the login's own.
+                    tasks = None
+            if tasks is None:
+                thread = threading.Thread(target=run, name="tickwire-token-renewal", daemon=True)
+                thread.start()
+                keeper.thread = thread
+        except RuntimeError:
+            log.warning("the system gives out no more threads; renewals wait for the next change of the login")
+            with self._lock:
+                self._keeper = None
 
     def _keep(self, keeper: _Keeper) -> None:
         while True:
@@ -384,6 +388,9 @@ class Login:
 
 def _again(error: E) -> E:
     """The same error for another thread to raise: its traceback grows where it is raised."""
-    again = copy.copy(error).with_traceback(error.__traceback__)
+    # Not `copy`, which would call an __init__ that may want more than the message.
+    again = type(error).__new__(type(error))
+    again.args = error.args
+    again.__dict__.update(error.__dict__)
     again.__cause__ = error.__cause__
-    return again
+    return again.with_traceback(error.__traceback__)

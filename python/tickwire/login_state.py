@@ -303,7 +303,7 @@ class LoginState:
             self._not_before_s = now_s + max(self._back_off_s(self._strikes), retry_after_s)
             if self._token is None and isinstance(error, LoginFailed) and error.permanent:
                 self.ended = error
-        if self._token is None or self._renew_s is None or fetch.number == self._void:
+        if self._token is None or self._renew_s is None:
             return None
         # The token stays: only a hub knows whether it is still good.
         self._failed_renewals += 1

@@ -56,6 +56,8 @@ class EventLog:
         if kind is None:
             return
         concern, level = kind
+        if getattr(event, "state", None) in ("healthy", "closed"):
+            level = logging.INFO
         logger = logging.getLogger(f"tickwire.{concern}")
         if not logger.isEnabledFor(level):
             return

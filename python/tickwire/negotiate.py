@@ -187,13 +187,14 @@ class Negotiation:
         token = None
         if given is not None and (token := _secret(Token, given)) is None:
             return self._odd("with a redirect and an accessToken that cannot be sent")
+        self._redactor.add(token)
         address = _address(url)
         if address is None or (self.address.secure and not address.secure):
             return self._odd(
                 "with a redirect to an address that cannot be used; expected an https or wss URL"
             )
         if self._redactor.finds_in(f"{address}?{address.query}"):
-            return self._odd("with a redirect to an address that holds the token")
+            return self._odd("with a redirect to an address that holds a token")
         if not address.same_origin(self.address):
             if (
                 self._first_token is not None
@@ -205,7 +206,6 @@ class Negotiation:
         elif token is not None:
             self.token = token
         self.address = address
-        self._redactor.add(token)
         return None
 
     def _odd(self, how: str) -> ConnectionFailed:

@@ -90,9 +90,8 @@ def run_alone(make: Callable[[], Coroutine[Any, Any, T]], pause: Pause) -> T:
     `Stopped` if the pause was stopped first; the coroutine is cancelled then. Where this thread's
     loop is already running (a notebook), a thread is borrowed for it, and this one blocks.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    # Not `get_running_loop`, whose error would be the context of all that is raised here.
+    if asyncio._get_running_loop() is None:
         return _run(make, pause)
     box: list[tuple[T | None, BaseException | None]] = []
 

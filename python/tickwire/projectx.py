@@ -145,12 +145,20 @@ def contracts_of(path: str, reply: Mapping[str, Any]) -> list[Contract]:
     found = reply.get("contracts")
     if found is None and "contract" in reply:
         found = [] if reply["contract"] is None else [reply["contract"]]
-    if not isinstance(found, list):
-        raise RequestFailed(f"the gateway answered {path} without a list of contracts", status=200)
-    return [_contract(path, one) for one in found]
+    contracts = [_contract(one) for one in found] if isinstance(found, list) else [None]
+    # A traceback does not show what the gateway said.
+    del reply, found
+    known = [one for one in contracts if one is not None]
+    if len(known) < len(contracts):
+        raise RequestFailed(
+            f"the gateway answered {path} with no list of contracts that have an id, a name and a tick",
+            status=200,
+        )
+    return known
 
 
-def _contract(path: str, fields: object) -> Contract:
+def _contract(fields: object) -> Contract | None:
+    """A contract, unless something is missing."""
     known = fields if isinstance(fields, dict) else {}
     contract = None
     with contextlib.suppress(KeyError, TypeError):
@@ -163,11 +171,7 @@ def _contract(path: str, fields: object) -> Contract:
             active=known.get("activeContract") is True,
             symbol_id=_text(known.get("symbolId") or ""),
         )
-    if contract is None or not contract.id or contract.tick_size <= 0:
-        raise RequestFailed(
-            f"the gateway answered {path} with a contract that lacks an id, a name or a tick", status=200
-        )
-    return contract
+    return contract if contract is not None and contract.id and contract.tick_size > 0 else None
 
 
 def _text(value: object) -> str:

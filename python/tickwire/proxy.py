@@ -62,7 +62,9 @@ def _understood(url: str, name: str) -> Proxy | str:
     if parts is None:
         return f"{name}: got a malformed URL, expected something like {_EXAMPLE}"
     if parts.scheme.lower() != "http":
-        return f"{name}: got a URL with {parts.scheme or 'no scheme'!r}, expected http: only HTTP CONNECT is spoken"
+        # What stands before a colon may be a user's name, not a scheme.
+        scheme = parts.scheme if "://" in url else "no scheme"
+        return f"{name}: got a URL with {scheme!r}, expected http: only HTTP CONNECT is spoken"
     host = ascii_host(parts.hostname) if parts.hostname else None
     if host is None:
         return f"{name}: got a URL without a host that can be one, expected something like {_EXAMPLE}"

@@ -24,7 +24,7 @@ from .auth import Secret, Token
 from .clock import Clock
 from .errors import ConfigError, RequestFailed
 from .http_head import USER_AGENT, phrase, retry_after_s
-from .proxy import Proxies
+from .proxy import Proxy
 from .ratelimit import RateLimit
 
 __all__ = ["Rest", "parse_url"]
@@ -61,28 +61,21 @@ class Rest:
 
     def __init__(
         self,
-        url: str,
+        address: HubAddress,
         *,
-        name: str = "url",
         limits: Mapping[str, RateLimit],
         other: RateLimit,
         tls: ssl.SSLContext | None = None,
-        proxy: str | None = None,
+        proxy: Proxy | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`limits` has the rate limits of single paths, `other` is that of the rest together.
 
-        `ConfigError` about the URL calls it `name`.
+        `tls` is a context for a server whose certificate the system does not know.
         """
-        try:
-            self._address = parse_url(url, name)
-            self._proxy = Proxies.of(proxy).for_hub(self._address)
-        finally:
-            del url, proxy
-        self._base = (
-            f"{'https' if self._address.secure else 'http'}://{self._address.netloc}"
-            f"{self._address.path.rstrip('/')}"
-        )
+        scheme = "https" if address.secure else "http"
+        self._base = f"{scheme}://{address.netloc}{address.path.rstrip('/')}"
+        self._proxy = proxy
         self._limits = dict(limits)
         self._other = other
         self._tls = tls

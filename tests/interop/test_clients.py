@@ -12,6 +12,9 @@ import peers
 from peers import Peer
 from tickwire import sim
 
+# The first test of a client installs what it needs.
+pytestmark = pytest.mark.timeout(400)
+
 Running = Callable[..., Any]
 
 

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
@@ -104,6 +103,3 @@ def test_a_client_that_does_not_answer_would_be_dropped() -> None:
             )
             assert server.gone.wait(PATIENCE_S)
             assert "keepalive ping timeout" in server.ended[0]
-
-
-pytestmark = pytest.mark.timeout(60)

@@ -101,6 +101,13 @@ impl Engine {
         (0..self.instruments.len() as u32).map(InstrumentId)
     }
 
+    /// For each timeframe, the smaller one whose bars its bars are put together from; none where they
+    /// are made of ticks.
+    #[must_use]
+    pub fn parents(&self) -> Vec<Option<usize>> {
+        crate::bars::ladder::parents(&self.timeframes)
+    }
+
     /// The timeframes, ascending.
     #[must_use]
     pub fn timeframes(&self) -> &[Timeframe] {

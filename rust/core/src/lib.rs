@@ -28,5 +28,5 @@ mod sync;
 pub mod validate;
 pub mod websocket;
 
-pub use history::{History, HistoryError};
+pub use history::{History, HistoryError, Revised};
 pub use instrument::Spec;

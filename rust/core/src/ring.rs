@@ -90,14 +90,40 @@ impl<const W: usize> Writer<W> {
     #[inline]
     pub fn push(&mut self, record: [u64; W]) {
         if self.next == self.claimed {
-            self.claimed = self.next + CLAIM.min(self.ring.capacity());
-            self.ring.claim.0.store(self.claimed, Ordering::Relaxed);
-            fence(Ordering::Release);
+            self.claim(CLAIM.min(self.ring.capacity()));
         }
         for (word, value) in self.ring.slot(self.next).iter().zip(record) {
             word.store(value, Ordering::Relaxed);
         }
         self.next += 1;
+    }
+
+    /// Writes `N` records; the same as that many times [`push`](Self::push).
+    #[inline]
+    pub fn push_all<const N: usize>(&mut self, record: impl Fn(usize) -> [u64; W]) {
+        let mut done = 0;
+        while done < N {
+            // As many as stand side by side, and not more than may be claimed at once.
+            let first = self.next as usize & (self.ring.slots.len() - 1);
+            let side_by_side = self.ring.slots.len() - first;
+            let count = side_by_side.min(N - done).min(CLAIM as usize);
+            self.claim(count as u64);
+            for (row, slot) in (done..).zip(&self.ring.slots[first..first + count]) {
+                for (word, value) in slot.iter().zip(record(row)) {
+                    word.store(value, Ordering::Relaxed);
+                }
+            }
+            self.next += count as u64;
+            done += count;
+        }
+    }
+
+    /// Says that the slots of the next records are about to be touched.
+    #[inline]
+    fn claim(&mut self, records: u64) {
+        self.claimed = self.claimed.max(self.next + records);
+        self.ring.claim.0.store(self.claimed, Ordering::Relaxed);
+        fence(Ordering::Release);
     }
 
     /// The newest record, published or not, and one past its sequence number.

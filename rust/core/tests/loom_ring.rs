@@ -81,6 +81,23 @@ fn a_batch_that_overwrites_everything_hides_it_first() {
     });
 }
 
+/// The same of records written side by side, which are claimed together.
+#[test]
+fn records_written_side_by_side_are_hidden_first() {
+    model(3, || {
+        let mut writer = ring::<2>(2);
+        let reader = writer.reader();
+        push(&mut writer, 0..1);
+        let writing = thread::spawn(move || {
+            writer.push_all::<3>(|row| record(1 + row as u64));
+            writer.publish();
+        });
+        let next = read_on(&reader, 0);
+        writing.join().expect("the writer does not panic");
+        assert_eq!(read_on(&reader, next), 4);
+    });
+}
+
 /// Readers know nothing of each other.
 #[test]
 fn two_readers() {

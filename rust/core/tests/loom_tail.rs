@@ -30,7 +30,7 @@ fn bar(number: u32) -> Bar {
         vwap: value + 0.5,
         trades: u64::from(number) + 7,
         complete: number % 2 == 0,
-        revision: number,
+        revision: 0,
     }
 }
 

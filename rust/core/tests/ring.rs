@@ -92,6 +92,25 @@ fn a_batch_under_way_hides_the_records_whose_slots_it_may_touch() {
 }
 
 #[test]
+fn many_at_once_are_the_same_as_one_by_one() {
+    for capacity in [1, 2, 16, 64, 128] {
+        for before in [0, 1, 31, 100, 1_000] {
+            let mut writer = filled(capacity, before);
+            writer.push(record(before));
+            writer.push_all::<64>(|row| record(before + 1 + row as u64));
+            writer.push(record(before + 65));
+            assert_eq!(writer.next(), before + 66);
+            let reader = writer.reader();
+            let (first, seen) = read(&reader, 0, usize::MAX);
+            assert_eq!(seen, records(first..first + seen.len() as u64), "a mixture");
+            writer.publish();
+            let oldest = (before + 66).saturating_sub(capacity as u64);
+            assert_eq!(read(&reader, 0, usize::MAX), (oldest, records(oldest..before + 66)));
+        }
+    }
+}
+
+#[test]
 fn a_batch_longer_than_the_ring_lets_nobody_see_a_mixture() {
     let mut writer = filled(8, 8);
     let reader = writer.reader();

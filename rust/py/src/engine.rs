@@ -1,25 +1,25 @@
 //! `Engine`: the base class of `tickwire.Engine`, which adds what needs Python.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use numpy::{PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
-use tickwire_core::Spec;
-use tickwire_core::bars::{Bar, Source, Timeframe};
+use pyo3::types::{PyDict, PyTuple};
+use tickwire_core::bars::{Bar, Timeframe};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::{Engine, Receipt as CoreReceipt, Session};
 use tickwire_core::reason::Reason;
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Counters;
-use tickwire_core::subscription::Item;
-use tickwire_core::validate::{Action, Rules};
 
-use crate::errors::{self, ConfigError, DataError, UnknownInstrument};
+use crate::columns::{BarColumns, Instruments, QuoteColumns, Rows};
+use crate::counts;
+use crate::errors::{self, ConfigError, DataError};
 use crate::frame::frame;
-use crate::records::{self, BarNames, Receipt};
+use crate::names::Names;
+use crate::records::{self, Receipt};
 use crate::snapshot::Snapshot;
+use crate::specs::{self, SpecArg};
 use crate::symbols::Symbols;
 
 /// Batches at least this long are applied with the GIL released.
@@ -28,127 +28,8 @@ const RELEASE_GIL_ROWS: usize = 64;
 #[pyclass(frozen, subclass, name = "Engine", module = "tickwire._core")]
 pub(crate) struct PyEngine {
     core: Arc<Engine>,
-    symbols: Vec<Py<PyString>>,
+    names: Names,
     seen: Symbols,
-    timeframes: Vec<Py<PyString>>,
-    sources: [Py<PyString>; Source::ALL.len()],
-}
-
-/// `tickwire.Rules`, with times in ns.
-#[derive(FromPyObject)]
-struct RulesArg {
-    grid: String,
-    band: String,
-    size: String,
-    skew: String,
-    crossed: String,
-    allow_negative: bool,
-    band_width: f64,
-    band_ticks: f64,
-    band_agree: u32,
-    band_age_ns: i64,
-    skew_ns: i64,
-}
-
-/// What `tickwire.Engine` makes of a `tickwire.Instrument` and its own defaults.
-#[derive(FromPyObject)]
-struct SpecArg {
-    symbol: String,
-    tick_size: f64,
-    sources: Vec<String>,
-    lateness_ns: i64,
-    stamp_arrival: bool,
-    capacity: usize,
-    rules: RulesArg,
-}
-
-fn action(name: &str, text: &str) -> PyResult<Action> {
-    match text {
-        "reject" => Ok(Action::Reject),
-        "flag" => Ok(Action::Flag),
-        "off" => Ok(Action::Off),
-        _ => Err(ConfigError::new_err(format!(
-            "{name}: got {text:?}, expected \"reject\", \"flag\" or \"off\""
-        ))),
-    }
-}
-
-fn parse_source(text: &str) -> PyResult<Source> {
-    Source::from_str(text).map_err(|error| ConfigError::new_err(error.to_string()))
-}
-
-impl SpecArg {
-    fn build(self) -> PyResult<Spec> {
-        let rules = self.rules;
-        Ok(Spec {
-            symbol: self.symbol,
-            tick_size: self.tick_size,
-            rules: Rules {
-                grid: action("grid", &rules.grid)?,
-                band: action("band", &rules.band)?,
-                size: action("size", &rules.size)?,
-                skew: action("skew", &rules.skew)?,
-                crossed: action("crossed", &rules.crossed)?,
-                allow_negative: rules.allow_negative,
-                band_width: rules.band_width,
-                band_ticks: rules.band_ticks,
-                band_agree: rules.band_agree,
-                band_age_ns: rules.band_age_ns,
-                skew_ns: rules.skew_ns,
-            },
-            sources: self.sources.iter().map(|text| parse_source(text)).collect::<PyResult<_>>()?,
-            lateness_ns: self.lateness_ns,
-            stamp_arrival: self.stamp_arrival,
-            capacity: self.capacity,
-        })
-    }
-}
-
-/// A column of a batch: one contiguous run, as long as the others.
-fn column<'a, T: numpy::Element>(
-    name: &str,
-    array: &'a PyReadonlyArray1<'_, T>,
-    rows: usize,
-) -> PyResult<&'a [T]> {
-    if array.len() != rows {
-        return Err(DataError::new_err(format!(
-            "{name}: got {} rows, expected {rows} as in ts_event",
-            array.len()
-        )));
-    }
-    array.as_slice().map_err(|_| DataError::new_err(format!("{name}: expected a contiguous array")))
-}
-
-fn optional<'a, T: numpy::Element>(
-    name: &str,
-    array: Option<&'a PyReadonlyArray1<'_, T>>,
-    rows: usize,
-) -> PyResult<Option<&'a [T]>> {
-    array.map(|array| column(name, array, rows)).transpose()
-}
-
-fn by_reason<'py>(py: Python<'py>, counts: &[u64]) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    for (reason, &count) in Reason::ALL.iter().zip(counts) {
-        if count > 0 {
-            dict.set_item(reason.name(), count)?;
-        }
-    }
-    Ok(dict)
-}
-
-pub(crate) fn counters<'py>(py: Python<'py>, counters: &Counters) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    dict.set_item("received", counters.received)?;
-    dict.set_item("accepted", counters.accepted)?;
-    dict.set_item("rejected", counters.rejected_total())?;
-    dict.set_item("trades", counters.trades)?;
-    dict.set_item("quotes", counters.quotes)?;
-    dict.set_item("depth", counters.depth)?;
-    dict.set_item("duplicates", counters.duplicates)?;
-    dict.set_item("rejections", by_reason(py, &counters.rejected)?)?;
-    dict.set_item("flags", by_reason(py, &counters.flagged)?)?;
-    Ok(dict)
 }
 
 impl PyEngine {
@@ -156,83 +37,8 @@ impl PyEngine {
         Arc::clone(&self.core)
     }
 
-    pub(crate) fn find(&self, symbol: &str) -> PyResult<InstrumentId> {
-        self.core.find(symbol).ok_or_else(|| {
-            let known: Vec<&str> =
-                self.core.ids().take(8).map(|id| self.core.spec(id).symbol.as_str()).collect();
-            let more = if self.symbols.len() > known.len() { ", …" } else { "" };
-            UnknownInstrument::new_err(format!(
-                "symbol: got {symbol:?}, expected one of the engine's instruments: {}{more}",
-                known.join(", ")
-            ))
-        })
-    }
-
-    pub(crate) fn level(&self, text: &str) -> PyResult<usize> {
-        let timeframe =
-            Timeframe::from_str(text).map_err(|error| ConfigError::new_err(error.to_string()))?;
-        let known = self.core.timeframes();
-        known.iter().position(|other| *other == timeframe).ok_or_else(|| {
-            let known: Vec<String> = known.iter().map(ToString::to_string).collect();
-            ConfigError::new_err(format!(
-                "timeframe: got {text:?}, expected one of the engine's: {}",
-                known.join(", ")
-            ))
-        })
-    }
-
-    pub(crate) fn source(&self, text: &str) -> PyResult<Source> {
-        parse_source(text)
-    }
-
-    /// A source that the instrument has bars of.
-    pub(crate) fn source_of(&self, id: InstrumentId, text: &str) -> PyResult<Source> {
-        let source = parse_source(text)?;
-        let spec = self.core.spec(id);
-        if spec.sources.contains(&source) {
-            return Ok(source);
-        }
-        let known: Vec<&str> = spec.sources.iter().map(|source| source.name()).collect();
-        Err(ConfigError::new_err(format!(
-            "source: got {text:?}, expected one that {} has bars of: {}",
-            spec.symbol,
-            known.join(", ")
-        )))
-    }
-
-    fn symbol(&self, py: Python<'_>, id: InstrumentId) -> Py<PyString> {
-        self.symbols[id.0 as usize].clone_ref(py)
-    }
-
-    pub(crate) fn bar(
-        &self,
-        py: Python<'_>,
-        id: InstrumentId,
-        timeframe: Timeframe,
-        source: Source,
-        bar: &Bar,
-    ) -> records::Bar {
-        let level = self.core.timeframes().iter().position(|known| *known == timeframe);
-        let names = BarNames {
-            symbol: self.symbol(py, id),
-            timeframe: self.timeframes[level.unwrap_or_default()].clone_ref(py),
-            source: self.sources[source as usize].clone_ref(py),
-        };
-        records::Bar::new(names, bar)
-    }
-
-    pub(crate) fn item<'py>(&self, py: Python<'py>, item: &Item) -> PyResult<Bound<'py, PyAny>> {
-        Ok(match item {
-            Item::Bar(id, timeframe, source, bar) => {
-                Bound::new(py, self.bar(py, *id, *timeframe, *source, bar))?.into_any()
-            }
-            Item::Trade(id, trade) => {
-                Bound::new(py, records::Trade::new(self.symbol(py, *id), trade))?.into_any()
-            }
-            Item::Quote(id, quote) => {
-                Bound::new(py, records::Quote::new(self.symbol(py, *id), quote))?.into_any()
-            }
-        })
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Runs a session: with the GIL if that is quick, else without.
@@ -279,41 +85,29 @@ impl PyEngine {
         instruments: Vec<SpecArg>,
         timeframes: Vec<(String, usize)>,
     ) -> PyResult<Self> {
-        let specs = instruments.into_iter().map(SpecArg::build).collect::<PyResult<Vec<Spec>>>()?;
-        let timeframes = timeframes
-            .into_iter()
-            .map(|(text, retain)| match Timeframe::from_str(&text) {
-                Ok(timeframe) => Ok((timeframe, retain)),
-                Err(error) => Err(ConfigError::new_err(error.to_string())),
-            })
-            .collect::<PyResult<Vec<_>>>()?;
-        let core = Arc::new(Engine::new(specs, &timeframes));
+        let instruments = instruments.into_iter().map(SpecArg::build).collect::<PyResult<_>>()?;
+        let timeframes: Vec<_> = timeframes
+            .iter()
+            .map(|(text, retain)| Ok((specs::timeframe(text)?, *retain)))
+            .collect::<PyResult<_>>()?;
+        let core = Arc::new(Engine::new(instruments, &timeframes));
         Ok(Self {
+            names: Names::new(py, Arc::clone(&core)),
             seen: Symbols::new(Arc::clone(&core)),
-            symbols: core
-                .ids()
-                .map(|id| PyString::intern(py, &core.spec(id).symbol).unbind())
-                .collect(),
-            timeframes: core
-                .timeframes()
-                .iter()
-                .map(|timeframe| PyString::intern(py, &timeframe.to_string()).unbind())
-                .collect(),
-            sources: Source::ALL.map(|source| PyString::intern(py, source.name()).unbind()),
             core,
         })
     }
 
     /// The instruments' symbols, in the order given.
     #[getter]
-    fn symbols<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>> {
-        pyo3::types::PyTuple::new(py, &self.symbols)
+    fn symbols<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.names.symbols())
     }
 
     /// The timeframes, from the smallest to the largest.
     #[getter]
-    fn timeframes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>> {
-        pyo3::types::PyTuple::new(py, &self.timeframes)
+    fn timeframes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.names.timeframes())
     }
 
     /// Apply one trade. Returns whether it was accepted; `rejections()` says why not.
@@ -387,27 +181,22 @@ impl PyEngine {
         side: Option<PyReadonlyArray1<'_, i8>>,
         ts_recv: Option<PyReadonlyArray1<'_, i64>>,
     ) -> PyResult<Py<Receipt>> {
-        let rows = ts_event.len();
-        let ids: Vec<_> = symbols.iter().map(|symbol| self.core.find(symbol)).collect();
-        let codes = optional("symbol", codes.as_ref(), rows)?;
-        let ts_event = column("ts_event", &ts_event, rows)?;
-        let price = column("price", &price, rows)?;
-        let size = column("size", &size, rows)?;
-        let side = optional("side", side.as_ref(), rows)?;
-        let ts_recv = optional("ts_recv", ts_recv.as_ref(), rows)?;
-        let columns = TradeColumns { ts_event, ts_recv, price, size, side };
-        let work = |session: &mut Session<'_>| match (codes, ids.as_slice()) {
-            (None, [Some(id)]) => session.push_trades(*id, &columns),
-            _ => {
-                for row in 0..rows {
-                    match ids[codes.map_or(0, |codes| codes[row] as usize)] {
-                        Some(id) => drop(session.push_trade(id, &columns.row(row))),
-                        None => session.refuse(None, Reason::UnknownInstrument),
-                    }
-                }
-            }
+        let rows = Rows { name: "ts_event", count: ts_event.len() };
+        let codes = rows.optional("symbol", codes.as_ref())?;
+        let instruments = Instruments::new(&self.core, &symbols, codes);
+        let columns = TradeColumns {
+            ts_event: rows.column("ts_event", &ts_event)?,
+            ts_recv: rows.optional("ts_recv", ts_recv.as_ref())?,
+            price: rows.column("price", &price)?,
+            size: rows.column("size", &size)?,
+            side: rows.optional("side", side.as_ref())?,
         };
-        Receipt::new(py, &self.write(py, rows < RELEASE_GIL_ROWS, work).1)
+        let work = |session: &mut Session<'_>| match instruments.only() {
+            Some(id) => session.push_trades(id, &columns),
+            None => instruments
+                .each(session, rows, |session, id, row| session.push_trade(id, &columns.row(row))),
+        };
+        Receipt::new(py, &self.write(py, rows.count < RELEASE_GIL_ROWS, work).1)
     }
 
     /// Apply columns of quotes; see `_push_trades`.
@@ -425,39 +214,27 @@ impl PyEngine {
         last: Option<PyReadonlyArray1<'_, f64>>,
         ts_recv: Option<PyReadonlyArray1<'_, i64>>,
     ) -> PyResult<Py<Receipt>> {
-        let rows = ts_event.len();
-        let ids: Vec<_> = symbols.iter().map(|symbol| self.core.find(symbol)).collect();
-        let codes = optional("symbol", codes.as_ref(), rows)?;
-        let ts_event = column("ts_event", &ts_event, rows)?;
-        let bid = column("bid", &bid, rows)?;
-        let ask = column("ask", &ask, rows)?;
-        let bid_size = optional("bid_size", bid_size.as_ref(), rows)?;
-        let ask_size = optional("ask_size", ask_size.as_ref(), rows)?;
-        let last = optional("last", last.as_ref(), rows)?;
-        let ts_recv = optional("ts_recv", ts_recv.as_ref(), rows)?;
-        let number =
-            |column: Option<&[f64]>, row: usize| column.map_or(f64::NAN, |column| column[row]);
-        let work = |session: &mut Session<'_>| {
-            for row in 0..rows {
-                let quote = Quote {
-                    ts_event: ts_event[row],
-                    ts_recv: ts_recv.map_or(NO_TIME, |column| column[row]),
-                    bid: bid[row],
-                    ask: ask[row],
-                    bid_size: number(bid_size, row),
-                    ask_size: number(ask_size, row),
-                    last: number(last, row),
-                };
-                match ids[codes.map_or(0, |codes| codes[row] as usize)] {
-                    Some(id) => drop(session.push_quote(id, &quote)),
-                    None => session.refuse(None, Reason::UnknownInstrument),
-                }
-            }
+        let rows = Rows { name: "ts_event", count: ts_event.len() };
+        let codes = rows.optional("symbol", codes.as_ref())?;
+        let instruments = Instruments::new(&self.core, &symbols, codes);
+        let columns = QuoteColumns {
+            ts_event: rows.column("ts_event", &ts_event)?,
+            ts_recv: rows.optional("ts_recv", ts_recv.as_ref())?,
+            bid: rows.column("bid", &bid)?,
+            ask: rows.column("ask", &ask)?,
+            bid_size: rows.optional("bid_size", bid_size.as_ref())?,
+            ask_size: rows.optional("ask_size", ask_size.as_ref())?,
+            last: rows.optional("last", last.as_ref())?,
         };
-        Receipt::new(py, &self.write(py, rows < RELEASE_GIL_ROWS, work).1)
+        let work = |session: &mut Session<'_>| {
+            instruments
+                .each(session, rows, |session, id, row| session.push_quote(id, &columns.row(row)));
+        };
+        Receipt::new(py, &self.write(py, rows.count < RELEASE_GIL_ROWS, work).1)
     }
 
-    /// Put in ready bars; returns what became of them as a dict of counts.
+    /// Put in ready bars, all there are in `span` if that is given; returns what became of them as a
+    /// dict of counts, and the closed bars that changed.
     #[expect(clippy::too_many_arguments, reason = "one argument for each column")]
     fn _push_bars<'py>(
         &self,
@@ -474,44 +251,46 @@ impl PyEngine {
         vwap: PyReadonlyArray1<'_, f64>,
         trades: PyReadonlyArray1<'_, i64>,
         replace: bool,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let id = self.find(symbol)?;
-        let level = self.level(timeframe)?;
-        let source = self.source_of(id, source)?;
-        let rows = ts.len();
-        let ts = column("ts", &ts, rows)?;
-        let open = column("open", &open, rows)?;
-        let high = column("high", &high, rows)?;
-        let low = column("low", &low, rows)?;
-        let close = column("close", &close, rows)?;
-        let volume = column("volume", &volume, rows)?;
-        let vwap = column("vwap", &vwap, rows)?;
-        let trades = column("trades", &trades, rows)?;
-        let bars: Vec<Bar> = (0..rows)
-            .map(|row| Bar {
-                ts: ts[row],
-                ts_end: ts[row],
-                open: open[row],
-                high: high[row],
-                low: low[row],
-                close: close[row],
-                volume: volume[row],
-                vwap: vwap[row],
-                trades: trades[row].max(0) as u64,
-                complete: true,
-                revision: 0,
-            })
-            .collect();
-        let (outcome, _) =
-            self.write(py, false, |session| session.push_bars(id, source, level, bars, replace));
-        let outcome = outcome.map_err(|error| errors::history(&error))?;
-        let dict = PyDict::new(py);
-        dict.set_item("received", outcome.received)?;
-        dict.set_item("inserted", outcome.inserted)?;
-        dict.set_item("replaced", outcome.replaced)?;
-        dict.set_item("existing", outcome.existing)?;
-        dict.set_item("open", outcome.open)?;
-        Ok(dict)
+        span: Option<(i64, i64)>,
+    ) -> PyResult<(Bound<'py, PyDict>, Vec<records::Bar>)> {
+        let id = self.names.find(symbol)?;
+        let level = self.names.level(timeframe)?;
+        let source = self.names.source_of(id, source)?;
+        let rows = Rows { name: "ts", count: ts.len() };
+        let columns = BarColumns {
+            ts: rows.column("ts", &ts)?,
+            open: rows.column("open", &open)?,
+            high: rows.column("high", &high)?,
+            low: rows.column("low", &low)?,
+            close: rows.column("close", &close)?,
+            volume: rows.column("volume", &volume)?,
+            vwap: rows.column("vwap", &vwap)?,
+            trades: rows.column("trades", &trades)?,
+        };
+        let bars = columns.bars();
+        let work = |session: &mut Session<'_>| {
+            session.push_history(id, source, level, bars, replace, span)
+        };
+        let (history, revised) =
+            self.write(py, false, work).0.map_err(|error| errors::history(&error))?;
+        let bar =
+            |(timeframe, bar): &(Timeframe, Bar)| self.names.bar(py, id, *timeframe, source, bar);
+        Ok((counts::history(py, &history)?, revised.iter().map(bar).collect()))
+    }
+
+    /// Start and end of the bar of an instrument that `ts` belongs to, int ns UTC.
+    fn bar_span(&self, symbol: &str, timeframe: &str, ts: i64) -> PyResult<(i64, i64)> {
+        self.names.find(symbol)?;
+        let level = self.names.level(timeframe)?;
+        Ok(self.core.timeframes()[level].bucket(ts))
+    }
+
+    /// Each timeframe, from the smallest to the largest, with the smaller one whose bars its bars
+    /// are put together from; None where they are made of ticks.
+    fn parents(&self) -> Vec<(String, Option<String>)> {
+        let name = |level: usize| self.core.timeframes()[level].to_string();
+        let parents = self.core.parents().into_iter().enumerate();
+        parents.map(|(level, parent)| (name(level), parent.map(name))).collect()
     }
 
     /// Close, for all instruments, every bar that ends at or before `now_ns` (int ns UTC). Ticks that
@@ -539,7 +318,7 @@ impl PyEngine {
         let ids: Vec<InstrumentId> = match symbols {
             None => self.core.ids().collect(),
             Some(symbols) => {
-                symbols.iter().map(|symbol| self.find(symbol)).collect::<PyResult<_>>()?
+                symbols.iter().map(|symbol| self.names.find(symbol)).collect::<PyResult<_>>()?
             }
         };
         let work = |session: &mut Session<'_>| {
@@ -559,9 +338,9 @@ impl PyEngine {
         partial: bool,
         source: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let id = self.find(symbol)?;
-        let level = self.level(timeframe)?;
-        let source = self.source_of(id, source)?;
+        let id = self.names.find(symbol)?;
+        let level = self.names.level(timeframe)?;
+        let source = self.names.source_of(id, source)?;
         frame(py, py.detach(|| self.core.bars(id, source, level, last, since, partial)))
     }
 
@@ -571,7 +350,7 @@ impl PyEngine {
         symbol: &str,
         last: Option<usize>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let id = self.find(symbol)?;
+        let id = self.names.find(symbol)?;
         frame(
             py,
             py.detach(|| self.core.trade_batch(id, last.unwrap_or(usize::MAX)))
@@ -585,7 +364,7 @@ impl PyEngine {
         symbol: &str,
         last: Option<usize>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let id = self.find(symbol)?;
+        let id = self.names.find(symbol)?;
         frame(
             py,
             py.detach(|| self.core.quote_batch(id, last.unwrap_or(usize::MAX)))
@@ -595,22 +374,22 @@ impl PyEngine {
 
     /// One consistent cut through an instrument, over all timeframes.
     fn snapshot(this: &Bound<'_, Self>, symbol: &str) -> PyResult<Snapshot> {
-        let id = this.get().find(symbol)?;
+        let id = this.get().names.find(symbol)?;
         Ok(Snapshot::new(this.clone().unbind(), id, this.get().core.snapshot(id)))
     }
 
     /// The newest accepted trade, or None.
     fn last(&self, py: Python<'_>, symbol: &str) -> PyResult<Option<records::Trade>> {
-        let id = self.find(symbol)?;
+        let id = self.names.find(symbol)?;
         let trade = self.core.snapshot(id).trade();
-        Ok(trade.map(|trade| records::Trade::new(self.symbol(py, id), &trade)))
+        Ok(trade.map(|trade| records::Trade::new(self.names.symbol(py, id), &trade)))
     }
 
     /// The newest accepted quote, the top of the book, or None.
     fn book(&self, py: Python<'_>, symbol: &str) -> PyResult<Option<records::Quote>> {
-        let id = self.find(symbol)?;
+        let id = self.names.find(symbol)?;
         let quote = self.core.snapshot(id).quote();
-        Ok(quote.map(|quote| records::Quote::new(self.symbol(py, id), &quote)))
+        Ok(quote.map(|quote| records::Quote::new(self.names.symbol(py, id), &quote)))
     }
 
     /// Rejected ticks by reason, of one instrument or of everything that came.
@@ -620,7 +399,7 @@ impl PyEngine {
         py: Python<'py>,
         symbol: Option<&str>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        by_reason(py, &self.counters(symbol)?.rejected)
+        counts::by_reason(py, &self.counters(symbol)?.rejected)
     }
 
     /// Counts of ticks, of one instrument or of everything that came: received, accepted, rejected,
@@ -628,25 +407,19 @@ impl PyEngine {
     /// rejected; duplicates, which a second connection has brought, are none of these.
     #[pyo3(signature = (symbol=None))]
     fn stats<'py>(&self, py: Python<'py>, symbol: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
-        counters(py, &self.counters(symbol)?)
+        counts::counters(py, &self.counters(symbol)?)
     }
 
     /// Bytes of memory in use: rings (as far as filled), bars, fixed, total.
     fn memory<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let memory = self.core.memory();
-        let dict = PyDict::new(py);
-        dict.set_item("rings", memory.rings)?;
-        dict.set_item("bars", memory.bars)?;
-        dict.set_item("fixed", memory.fixed)?;
-        dict.set_item("total", memory.rings + memory.bars + memory.fixed)?;
-        Ok(dict)
+        counts::memory(py, &self.core.memory())
     }
 }
 
 impl PyEngine {
     fn counters(&self, symbol: Option<&str>) -> PyResult<Counters> {
         Ok(match symbol {
-            Some(symbol) => self.core.snapshot(self.find(symbol)?).counters(),
+            Some(symbol) => self.core.snapshot(self.names.find(symbol)?).counters(),
             None => self.core.counters(),
         })
     }

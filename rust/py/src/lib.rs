@@ -1,13 +1,17 @@
 //! `tickwire._core`: convert arguments, release the GIL, call the core, convert the result.
 //! No market rule lives here.
 
+mod columns;
+mod counts;
 mod engine;
 mod errors;
 mod feed;
 mod frame;
+mod names;
 mod overlap;
 mod records;
 mod snapshot;
+mod specs;
 mod subscription;
 mod symbols;
 mod volumes;

@@ -5,9 +5,11 @@ use pyo3::types::{PyDict, PyString};
 use tickwire_core::record::InstrumentId;
 use tickwire_core::snapshot::Snapshot as Core;
 
-use crate::engine::{PyEngine, counters};
+use crate::counts::counters;
+use crate::engine::PyEngine;
 use crate::frame::frame;
 use crate::records::{Bar, Quote, Trade};
+use crate::specs;
 
 /// An instrument as it was at one moment: every timeframe, the newest tick, the top of the book and
 /// the counters, all from after the same update. It does not change.
@@ -57,27 +59,27 @@ impl Snapshot {
     /// The time up to which bars are closed, int ns UTC, or None before the first tick.
     #[pyo3(signature = (source="trade"))]
     fn closing_time(&self, source: &str) -> PyResult<Option<i64>> {
-        Ok(self.core.closing_time(self.engine.get().source(source)?))
+        Ok(self.core.closing_time(specs::source(source)?))
     }
 
     /// The newest closed bar of a timeframe, or None.
     #[pyo3(signature = (timeframe, source="trade"))]
     fn closed_bar(&self, py: Python<'_>, timeframe: &str, source: &str) -> PyResult<Option<Bar>> {
-        let engine = self.engine.get();
-        let (level, source) = (engine.level(timeframe)?, engine.source(source)?);
+        let names = self.engine.get().names();
+        let (level, source) = (names.level(timeframe)?, specs::source(source)?);
         let bar = self.core.closed_bar(source, level);
-        Ok(bar.map(|bar| engine.bar(py, self.id, self.core.timeframes()[level], source, &bar)))
+        Ok(bar.map(|bar| names.bar(py, self.id, self.core.timeframes()[level], source, &bar)))
     }
 
     /// The bars of a timeframe that are still open, oldest first: none, one, or several where late
     /// ticks are waited for.
     #[pyo3(signature = (timeframe, source="trade"))]
     fn open_bars(&self, py: Python<'_>, timeframe: &str, source: &str) -> PyResult<Vec<Bar>> {
-        let engine = self.engine.get();
-        let (level, source) = (engine.level(timeframe)?, engine.source(source)?);
+        let names = self.engine.get().names();
+        let (level, source) = (names.level(timeframe)?, specs::source(source)?);
         let timeframe = self.core.timeframes()[level];
         let bars = self.core.open_bars(source, level);
-        Ok(bars.iter().map(|bar| engine.bar(py, self.id, timeframe, source, bar)).collect())
+        Ok(bars.iter().map(|bar| names.bar(py, self.id, timeframe, source, bar)).collect())
     }
 
     /// The bars of a timeframe as a polars.DataFrame; see `Engine.bars`.
@@ -90,8 +92,8 @@ impl Snapshot {
         partial: bool,
         source: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let engine = self.engine.get();
-        let (level, source) = (engine.level(timeframe)?, engine.source_of(self.id, source)?);
+        let names = self.engine.get().names();
+        let (level, source) = (names.level(timeframe)?, names.source_of(self.id, source)?);
         frame(py, self.core.batches(source, level, last, None, partial))
     }
 

@@ -13,6 +13,7 @@ use tickwire_core::subscription::{Delivery, Interest, Item, Subscription as Core
 
 use crate::engine::PyEngine;
 use crate::errors::{ConfigError, SubscriptionClosed};
+use crate::specs;
 
 /// How long a blocking wait goes without looking for Ctrl-C.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
@@ -69,7 +70,7 @@ impl Subscription {
     }
 
     fn item<'py>(&self, py: Python<'py>, item: &Item) -> PyResult<Bound<'py, PyAny>> {
-        self.engine.get().item(py, item)
+        self.engine.get().names().item(py, item)
     }
 
     fn take(&self) -> Option<Item> {
@@ -130,11 +131,14 @@ impl Subscription {
                 None => core.ids().collect::<Vec<InstrumentId>>(),
                 Some(symbols) => symbols
                     .iter()
-                    .map(|symbol| engine.get().find(symbol))
+                    .map(|symbol| engine.get().names().find(symbol))
                     .collect::<PyResult<_>>()?,
             },
-            levels: bars.iter().map(|text| engine.get().level(text)).collect::<PyResult<_>>()?,
-            source: engine.get().source(source)?,
+            levels: bars
+                .iter()
+                .map(|text| engine.get().names().level(text))
+                .collect::<PyResult<_>>()?,
+            source: specs::source(source)?,
             trades,
             quotes,
             capacity: usize::try_from(capacity).ok().filter(|&capacity| capacity > 0).ok_or_else(

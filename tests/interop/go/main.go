@@ -44,8 +44,12 @@ type market struct {
 	signalr.Hub
 }
 
-func (m *market) SubscribeContractTrades(contract string) { m.play("SubscribeContractTrades", contract) }
-func (m *market) SubscribeContractQuotes(contract string) { m.play("SubscribeContractQuotes", contract) }
+func (m *market) SubscribeContractTrades(contract string) {
+	m.play("SubscribeContractTrades", contract)
+}
+func (m *market) SubscribeContractQuotes(contract string) {
+	m.play("SubscribeContractQuotes", contract)
+}
 
 func (m *market) play(method, contract string) {
 	say("called", map[string]any{"method": method, "contract": contract})

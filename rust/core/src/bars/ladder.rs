@@ -9,6 +9,7 @@
 //! allowed to come late, and because one with a stamp from the future must not close anything.
 
 use super::bar::OpenBar;
+use super::gaps::Gaps;
 use super::timeframe::Timeframe;
 use crate::record::NO_TIME;
 
@@ -25,6 +26,9 @@ struct Level {
     /// Bars not closed yet, oldest first. Where the level is rolled up, at most one, holding the
     /// closed parts so far.
     open: Vec<OpenBar>,
+    /// What is missing; a bar that overlaps it is not complete. Each level has its own, because
+    /// history may fill a gap of some timeframes only.
+    gaps: Gaps,
 }
 
 impl Level {
@@ -39,6 +43,31 @@ impl Level {
         }
         self.add_elsewhere(ts, price, size);
         false
+    }
+
+    /// See [`Ladder::add_run`].
+    #[inline]
+    fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) -> (usize, bool) {
+        let (Some(&first), Some(&last)) = (ts.first(), ts.last()) else { return (0, true) };
+        let until = |end: i64| {
+            if last < end { ts.len() } else { ts.partition_point(|&ts| ts < end) }
+        };
+        if let Some(bar) = self.open.last_mut()
+            && first < bar.end
+        {
+            if first < bar.close_ts {
+                return (0, true);
+            }
+            let count = until(bar.end);
+            bar.add_run(&ts[..count], &price[..count], &size[..count]);
+            return (count, true);
+        }
+        let bucket = self.timeframe.bucket(first);
+        let count = until(bucket.1);
+        let mut bar = OpenBar::of_tick(bucket, first, price[0], size[0]);
+        bar.add_run(&ts[1..count], &price[1..count], &size[1..count]);
+        self.open.push(bar);
+        (count, false)
     }
 
     #[cold]
@@ -58,8 +87,10 @@ pub(crate) struct Ladder {
     levels: Vec<Level>,
     /// Indices of the levels that ticks enter.
     roots: Vec<usize>,
-    /// Spans without data, `[start, end)`; a bar that overlaps one is not complete.
-    gaps: Vec<(i64, i64)>,
+    /// No bar of a level that is rolled up ends before this, ns.
+    earliest_end: i64,
+    /// When the feed was joined, the last time that it was.
+    joined: Option<i64>,
 }
 
 /// For each timeframe (ascending), the largest smaller one that nests in it.
@@ -78,7 +109,12 @@ impl Ladder {
     pub(crate) fn new(timeframes: &[Timeframe]) -> Self {
         let mut levels: Vec<Level> = timeframes
             .iter()
-            .map(|&timeframe| Level { timeframe, children: Vec::new(), open: Vec::new() })
+            .map(|&timeframe| Level {
+                timeframe,
+                children: Vec::new(),
+                open: Vec::new(),
+                gaps: Gaps::default(),
+            })
             .collect();
         let mut roots = Vec::new();
         for (index, parent) in parents(timeframes).into_iter().enumerate() {
@@ -87,7 +123,7 @@ impl Ladder {
                 None => roots.push(index),
             }
         }
-        Self { levels, roots, gaps: Vec::new() }
+        Self { levels, roots, earliest_end: i64::MAX, joined: None }
     }
 
     /// Given a closing time, the event time below which a tick is late, because a bar that it would
@@ -136,46 +172,57 @@ impl Ladder {
         newest
     }
 
-    /// Adds the ticks from the first on that enter the newest bar of the only root, of ticks of
-    /// which none is earlier than the one before. Returns how many those are.
+    /// Adds the ticks from the first on that enter one bar, the newest of the only root or a new one
+    /// after it, of ticks of which none is earlier than the one before. Returns how many those are,
+    /// and whether nothing but the newest open bar changed.
     #[inline]
-    pub(crate) fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) -> usize {
-        let ([_], Some(level)) = (self.roots.as_slice(), self.levels.first_mut()) else { return 0 };
-        let Some(bar) = level.open.last_mut() else { return 0 };
-        let (Some(&first), Some(&last)) = (ts.first(), ts.last()) else { return 0 };
-        if !bar.holds(first) || first < bar.close_ts {
-            return 0;
+    pub(crate) fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) -> (usize, bool) {
+        match (self.roots.as_slice(), self.levels.first_mut()) {
+            ([_], Some(level)) => level.add_run(ts, price, size),
+            _ => (0, true),
         }
-        let count = if last < bar.end { ts.len() } else { ts.partition_point(|&ts| ts < bar.end) };
-        bar.add_run(&ts[..count], &price[..count], &size[..count]);
-        count
     }
 
     /// Closes every bar that ends at or before `closing_time`, in order of time, smaller timeframes
     /// first, and moves the limit for late ticks.
     pub(crate) fn close(&mut self, closing_time: i64, out: &mut impl Closed) {
-        for index in 0..self.levels.len() {
-            let due = |bar: &OpenBar| bar.end <= closing_time;
-            let count = self.levels[index].open.iter().take_while(|bar| due(bar)).count();
-            for position in 0..count {
-                let bar = self.levels[index].open[position];
-                self.emit(index, bar, out);
-            }
-            self.levels[index].open.drain(..count);
+        for position in 0..self.roots.len() {
+            self.close_level(self.roots[position], closing_time, out);
         }
-        if !self.gaps.is_empty() {
-            let starts = self.levels.iter().map(|level| level.timeframe.bucket(closing_time).0);
-            let oldest = starts.min();
-            self.gaps.retain(|gap| Some(gap.1) > oldest);
+        // Most of the time only the smallest timeframe has anything to close.
+        if closing_time >= self.earliest_end {
+            self.earliest_end = i64::MAX;
+            for index in 0..self.levels.len() {
+                self.close_level(index, closing_time, out);
+                if let Some(bar) = self.levels[index].open.first()
+                    && !self.roots.contains(&index)
+                {
+                    self.earliest_end = self.earliest_end.min(bar.end);
+                }
+            }
         }
     }
 
-    fn emit(&mut self, index: usize, mut bar: OpenBar, out: &mut impl Closed) {
-        bar.complete &= !self.in_gap(bar.start, bar.end);
-        out.closed(index, &bar);
+    #[inline]
+    fn close_level(&mut self, index: usize, closing_time: i64, out: &mut impl Closed) {
+        let due = |bar: &&OpenBar| bar.end <= closing_time;
+        let count = self.levels[index].open.iter().take_while(due).count();
+        if count == 0 {
+            return;
+        }
+        for position in 0..count {
+            let mut bar = self.levels[index].open[position];
+            self.emit(index, &mut bar, out);
+        }
+        self.levels[index].open.drain(..count);
+    }
+
+    fn emit(&mut self, index: usize, bar: &mut OpenBar, out: &mut impl Closed) {
+        bar.complete &= !self.in_gap(index, bar.start, bar.end);
+        out.closed(index, bar);
         for position in 0..self.levels[index].children.len() {
             let child = self.levels[index].children[position];
-            self.roll_up(child, &bar, out);
+            self.roll_up(child, bar, out);
         }
     }
 
@@ -187,25 +234,42 @@ impl Ladder {
             Some(bar) if part.start < bar.end => bar.merge(part),
             Some(bar) => {
                 let next = part.within(level.timeframe.bucket(part.start));
-                let finished = std::mem::replace(bar, next);
-                self.emit(child, finished, out);
+                self.earliest_end = self.earliest_end.min(next.end);
+                let mut finished = std::mem::replace(bar, next);
+                self.emit(child, &mut finished, out);
             }
-            None => level.open.push(part.within(level.timeframe.bucket(part.start))),
+            None => {
+                let first = part.within(level.timeframe.bucket(part.start));
+                self.earliest_end = self.earliest_end.min(first.end);
+                level.open.push(first);
+            }
         }
     }
 
-    /// Says that data is missing in `[start, end)`.
-    pub(crate) fn mark_gap(&mut self, start: i64, end: i64) {
-        self.gaps.push((start, end));
+    /// Says that data is missing in `[start, end)`, or since the feed was last joined and, the first
+    /// time, since ever. Returns the start, where there is one.
+    pub(crate) fn mark_gap(&mut self, start: Option<i64>, end: i64) -> Option<i64> {
+        let start = start.or_else(|| self.joined.replace(end));
+        for level in &mut self.levels {
+            level.gaps.add(start.unwrap_or(i64::MIN), end);
+        }
+        start
     }
 
-    pub(crate) fn in_gap(&self, start: i64, end: i64) -> bool {
-        self.gaps.iter().any(|gap| gap.0 < end && gap.1 > start)
+    /// Says that all of `[start, end)` is known at a level; whether anything of it was missing.
+    pub(crate) fn fill(&mut self, level: usize, start: i64, end: i64) -> bool {
+        self.levels[level].gaps.remove(start, end)
+    }
+
+    /// Whether anything of `[start, end)` is missing at a level.
+    pub(crate) fn in_gap(&self, level: usize, start: i64, end: i64) -> bool {
+        self.levels[level].gaps.overlaps(start, end)
     }
 
     /// Replaces the closed parts that a rolled-up level holds.
     pub(crate) fn set_parts(&mut self, level: usize, parts: Option<OpenBar>) {
         debug_assert!(!self.roots.contains(&level), "ticks of a root would be lost");
+        self.earliest_end = parts.map_or(self.earliest_end, |bar| self.earliest_end.min(bar.end));
         self.levels[level].open.clear();
         self.levels[level].open.extend(parts);
     }

@@ -80,13 +80,9 @@ impl Ledger {
         self.by_instrument.insert(instrument, Volumes::start(total, ts, resets));
     }
 
-    /// Counts trades of which the instrument has a total to compare with.
+    /// Counts trades, if the instrument has a total to compare them with.
     #[inline]
-    pub(super) fn trade<'a>(
-        &mut self,
-        instrument: InstrumentId,
-        trades: impl Iterator<Item = &'a Trade>,
-    ) {
+    pub(super) fn trades(&mut self, instrument: InstrumentId, trades: &[Trade]) {
         if let Some(volumes) = self.by_instrument.get_mut(&instrument) {
             for trade in trades {
                 if trade.size.is_finite() && trade.size >= 0.0 {

@@ -16,12 +16,14 @@ mod chunk;
 mod series;
 mod tail;
 mod ticks;
+mod writer;
 
 #[cfg(tickwire_loom)]
 pub(crate) use chunk::Columns;
-pub(crate) use series::{Series, SeriesWriter};
+pub(crate) use series::Series;
 #[cfg(tickwire_loom)]
 pub(crate) use tail::Tail;
+pub(crate) use writer::SeriesWriter;
 
 use crate::cell::Cell;
 use crate::layout::Layout;

@@ -1,11 +1,8 @@
 //! One timeframe of one price source: parts of closed bars, and the tail they grow from.
 
-use super::View;
 use super::chunk::{Chunk, Columns};
 use super::tail::Tail;
 use crate::bars::{Bar, Timeframe};
-use crate::ring;
-use arc_swap::ArcSwap;
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use std::ops::Range;
@@ -15,7 +12,7 @@ use std::sync::Arc;
 /// microseconds, a hundred nearly a millisecond.
 const ONE_BATCH: usize = 4_096;
 /// Rows of the first tail, and of the largest.
-const TAIL: Range<usize> = 256..4_096;
+pub(super) const TAIL: Range<usize> = 256..4_096;
 /// Rows of the largest part.
 const PART: usize = 262_144;
 
@@ -232,6 +229,18 @@ impl Series {
         Ok(series)
     }
 
+    pub(super) fn tail(&self) -> &Arc<Tail> {
+        &self.tail
+    }
+
+    /// The series with its full tail as a part; `appended` bars had been appended, ever, when that
+    /// was replaced by a new one.
+    pub(super) fn sealed(&self, tail: Arc<Tail>, appended: u64) -> Self {
+        let sealed = Part::Sealed(Arc::clone(&self.tail));
+        let parts = self.parts.iter().cloned().chain([sealed]).collect();
+        Self { timeframe: self.timeframe, parts, tail, appended_before: appended }
+    }
+
     /// The series without the oldest parts that are not needed to keep `retain` rows.
     pub(crate) fn retained(&self, retain: usize) -> Self {
         let mut rows = self.part_rows() + self.tail.len();
@@ -243,27 +252,20 @@ impl Series {
         Self { parts: self.parts[dropped.count()..].into(), ..self.clone() }
     }
 
-    /// The series with its small parts copied together into few large ones, if that is worthwhile.
+    /// The series with a run of its small parts copied together into a large one, oldest first, if
+    /// that is worthwhile. To be asked again until it is not, so that the memory of one run is free
+    /// before the next is copied.
     pub(crate) fn compacted(&self, retain: usize) -> Result<Option<Self>, ArrowError> {
-        let groups = groups(&self.parts, largest_part(retain));
-        if groups.len() == self.parts.len()
-            && self.parts.iter().all(|part| matches!(part, Part::Chunk(_)))
-        {
-            return Ok(None);
+        let mut groups = groups(&self.parts, largest_part(retain)).into_iter();
+        let small = groups.find(|group| !matches!(self.parts[group.clone()], [Part::Chunk(_)]));
+        let Some(group) = small else { return Ok(None) };
+        let several = &self.parts[group.clone()];
+        let mut columns = Columns::with_capacity(several.iter().map(Part::len).sum());
+        for part in several {
+            part.copy_to(0..part.len(), &mut columns);
         }
-        let mut parts = Vec::with_capacity(groups.len());
-        for group in groups {
-            match &self.parts[group.clone()] {
-                [part @ Part::Chunk(_)] => parts.push(part.clone()),
-                several => {
-                    let mut columns = Columns::with_capacity(several.iter().map(Part::len).sum());
-                    for part in several {
-                        part.copy_to(0..part.len(), &mut columns);
-                    }
-                    parts.push(Part::Chunk(Arc::new(columns.into_chunk()?)));
-                }
-            }
-        }
+        let mut parts = self.parts.to_vec();
+        parts.splice(group, [Part::Chunk(Arc::new(columns.into_chunk()?))]);
         Ok(Some(Self { parts: parts.into(), ..self.clone() }))
     }
 
@@ -331,99 +333,4 @@ fn merge(old: &Columns, new: &[Bar], timeframe: Timeframe, rows: usize) -> Vec<C
         push(&old.bar(row, timeframe));
     }
     pieces
-}
-
-/// The writing end of a series.
-#[derive(Debug)]
-pub(crate) struct SeriesWriter {
-    index: usize,
-    tail: Arc<Tail>,
-    /// Bars appended, ever.
-    appended: u64,
-    retain: usize,
-    /// Whether parts were added since the last publication.
-    sealed: bool,
-    /// A ring per subscription.
-    pub(crate) events: Vec<ring::Writer<{ Bar::WORDS }>>,
-}
-
-impl SeriesWriter {
-    pub(crate) fn new(index: usize, series: &Series, retain: usize) -> Self {
-        let tail = Arc::clone(&series.tail);
-        Self { index, tail, appended: 0, retain, sealed: false, events: Vec::new() }
-    }
-
-    /// Position in the view.
-    pub(crate) fn index(&self) -> usize {
-        self.index
-    }
-
-    pub(crate) fn appended(&self) -> u64 {
-        self.appended
-    }
-
-    pub(crate) fn retain(&self) -> usize {
-        self.retain
-    }
-
-    /// Appends a closed bar, newer than all before it.
-    pub(crate) fn append(&mut self, bar: &Bar, view: &ArcSwap<View>) {
-        if self.tail.is_full() {
-            self.seal(view);
-        }
-        self.tail.push(bar);
-        self.appended += 1;
-        self.announce(bar);
-    }
-
-    /// Tells subscribers of a bar; they see it after [`publish`](Self::publish).
-    pub(crate) fn announce(&mut self, bar: &Bar) {
-        for ring in &mut self.events {
-            ring.push(bar.to_words());
-        }
-    }
-
-    pub(crate) fn publish(&mut self) {
-        self.events.retain_mut(|ring| {
-            ring.publish();
-            !ring.is_abandoned()
-        });
-    }
-
-    /// The full tail becomes a part; a new one, twice as long up to a limit, takes its place.
-    fn seal(&mut self, view: &ArcSwap<View>) {
-        let most = (self.retain / 8).clamp(TAIL.start, TAIL.end);
-        let tail = Arc::new(Tail::new((self.tail.capacity() * 2).min(most)));
-        view.rcu(|view| {
-            let series = &view.series[self.index];
-            let mut parts = series.parts.to_vec();
-            parts.push(Part::Sealed(Arc::clone(&series.tail)));
-            view.with_series(
-                self.index,
-                Series {
-                    timeframe: series.timeframe,
-                    parts: parts.into(),
-                    tail: Arc::clone(&tail),
-                    appended_before: self.appended,
-                },
-            )
-        });
-        self.tail = tail;
-        self.sealed = true;
-    }
-
-    /// Drops the oldest parts that are not needed. Only after the cell has been published: until
-    /// then readers count the rows to retain from an older bar than the newest.
-    pub(crate) fn drop_oldest(&mut self, view: &ArcSwap<View>) {
-        if std::mem::take(&mut self.sealed) {
-            view.rcu(|view| {
-                view.with_series(self.index, view.series[self.index].retained(self.retain))
-            });
-        }
-    }
-
-    /// Takes up a series that was changed other than by appending.
-    pub(crate) fn adopt(&mut self, series: &Series) {
-        self.tail = Arc::clone(&series.tail);
-    }
 }

@@ -5,22 +5,23 @@
 
 use super::chunk::Columns;
 use crate::bars::Bar;
-use crate::sync::{AtomicU64, Ordering, zeroed_words};
+use crate::sync::{AtomicU64, Ordering, zeroed_records};
 
-/// Words of a row: everything of a bar but its end, which follows from the timeframe.
-const COLUMNS: usize = 9;
+/// Words of a row: everything of a bar but its end, which follows from the timeframe, and its
+/// revision, because what is appended was never revised.
+const WORDS: usize = 8;
+/// Rows that are copied together, column by column, while they lie in the nearest cache.
+const COPIED: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Tail {
     len: AtomicU64,
-    /// Column after column, each of `capacity` words.
-    words: Box<[AtomicU64]>,
-    capacity: usize,
+    rows: Box<[[AtomicU64; WORDS]]>,
 }
 
 impl Tail {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { len: AtomicU64::new(0), words: zeroed_words(capacity * COLUMNS), capacity }
+        Self { len: AtomicU64::new(0), rows: zeroed_records(capacity) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -28,22 +29,22 @@ impl Tail {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.len() == self.capacity
+        self.len() == self.rows.len()
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+        self.rows.len()
     }
 
     /// Bytes of memory that have been written.
     pub(crate) fn touched_bytes(&self) -> usize {
-        self.len() * COLUMNS * size_of::<u64>()
+        self.len() * WORDS * size_of::<u64>()
     }
 
     /// Appends a row. Only the series' one writer may call it, and only while there is room.
     pub(crate) fn push(&self, bar: &Bar) {
-        let row = self.len.load(Ordering::Relaxed) as usize;
-        debug_assert!(row < self.capacity);
+        debug_assert_eq!(bar.revision, 0);
+        let row = self.len.load(Ordering::Relaxed);
         let words = [
             bar.ts as u64,
             bar.open.to_bits(),
@@ -52,37 +53,31 @@ impl Tail {
             bar.close.to_bits(),
             bar.volume.to_bits(),
             bar.vwap.to_bits(),
-            bar.trades,
-            u64::from(bar.complete) | u64::from(bar.revision) << 1,
+            bar.trades << 1 | u64::from(bar.complete),
         ];
-        for (column, word) in words.into_iter().enumerate() {
-            self.words[column * self.capacity + row].store(word, Ordering::Relaxed);
+        for (word, value) in self.rows[row as usize].iter().zip(words) {
+            word.store(value, Ordering::Relaxed);
         }
-        self.len.store(row as u64 + 1, Ordering::Release);
-    }
-
-    fn word(&self, column: usize, row: usize) -> u64 {
-        self.words[column * self.capacity + row].load(Ordering::Relaxed)
+        self.len.store(row + 1, Ordering::Release);
     }
 
     pub(crate) fn ts(&self, row: usize) -> i64 {
-        self.word(0, row) as i64
+        self.rows[row][0].load(Ordering::Relaxed) as i64
     }
 
     /// Copies rows `from..to`, all below `len`, to the end of `out`.
     pub(crate) fn copy_to(&self, from: usize, to: usize, out: &mut Columns) {
-        let column = |index: usize| {
-            let start = index * self.capacity;
-            self.words[start + from..start + to].iter().map(|word| word.load(Ordering::Relaxed))
-        };
-        out.ts.extend(column(0).map(|word| word as i64));
-        for (index, values) in out.prices_mut().into_iter().enumerate() {
-            values.extend(column(1 + index).map(f64::from_bits));
+        for rows in self.rows[from..to].chunks(COPIED) {
+            let column = |index: usize| {
+                rows.iter().map(move |row: &[AtomicU64; WORDS]| row[index].load(Ordering::Relaxed))
+            };
+            out.ts.extend(column(0).map(|word| word as i64));
+            for (index, values) in out.prices_mut().into_iter().enumerate() {
+                values.extend(column(1 + index).map(f64::from_bits));
+            }
+            out.trades.extend(column(7).map(|word| (word >> 1) as i64));
+            out.complete.extend(column(7).map(|word| word & 1 != 0));
         }
-        out.trades.extend(column(7).map(|word| word as i64));
-        for word in column(8) {
-            out.complete.push(word & 1 != 0);
-            out.revision.push((word >> 1) as u32);
-        }
+        out.revision.resize(out.ts.len(), 0);
     }
 }

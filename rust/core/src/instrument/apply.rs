@@ -1,0 +1,219 @@
+//! Ticks on their way into the ring and the bars: checked first, then applied.
+
+use super::{Shared, Writer};
+use crate::bars::watermark::JUMP_NS;
+use crate::columns::{BLOCK, Block, TradeColumns};
+use crate::reason::Reason;
+use crate::record::{Depth, NO_TIME, Quote, Side, Trade};
+use crate::ring;
+use crate::validate::Flags;
+use std::ops::Range;
+
+impl Writer {
+    /// Checks a trade and applies it.
+    #[inline]
+    pub(crate) fn trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
+        if trade.ts_event == NO_TIME {
+            return self.undated_trade(shared, trade);
+        }
+        self.dated_trade(shared, trade)
+    }
+
+    /// Checks and applies columns of trades; the same as [`trade`](Self::trade) for every row.
+    pub(crate) fn trades(
+        &mut self,
+        shared: &Shared,
+        columns: &TradeColumns<'_>,
+        rows: Range<usize>,
+    ) {
+        for first in rows.clone().step_by(BLOCK) {
+            match columns.block(first, rows.end) {
+                Some(block) if self.accepts(&block) => self.block(shared, &block),
+                _ => {
+                    for row in first..rows.end.min(first + BLOCK) {
+                        let _ = self.trade(shared, &columns.row(row));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether every trade of the block is ordinary; if so, the checks have taken note of it.
+    #[inline]
+    fn accepts(&mut self, block: &Block<'_>) -> bool {
+        let first = block.ts_event[0];
+        block.is_steady(JUMP_NS)
+            && first >= self.trades.closed_until
+            && self.trades.watermark.follows(first)
+            && self.trade_ring.is_some()
+            && self.trade_checks.block(block)
+    }
+
+    /// Applies a block that was accepted.
+    #[inline]
+    fn block(&mut self, shared: &Shared, block: &Block<'_>) {
+        self.dirty = true;
+        if let Some(ring) = &mut self.trade_ring {
+            ring.push_all::<BLOCK>(|row| {
+                let trade = Trade {
+                    ts_event: block.ts_event[row],
+                    ts_recv: NO_TIME,
+                    price: block.price[row],
+                    size: block.size[row],
+                    side: block.side.map_or(Side::None, |column| Side::from_sign(column[row])),
+                };
+                trade.to_words()
+            });
+        }
+        let mut row = 0;
+        while row < BLOCK {
+            let (ts, price, size) =
+                (&block.ts_event[row..], &block.price[row..], &block.size[row..]);
+            let mut count = 0;
+            if let [track] = self.trades.tracks.as_mut_slice() {
+                count = track.add_run(ts, price, size);
+            }
+            if count == 0 {
+                for track in &mut self.trades.tracks {
+                    track.add(ts[0], price[0], size[0]);
+                }
+                count = 1;
+            }
+            row += count;
+            let closing_time = self.trades.watermark.observe(block.ts_event[row - 1], NO_TIME);
+            self.trades.close(closing_time, &shared.view);
+        }
+    }
+
+    // Apart, because only here the trade has to be copied.
+    #[cold]
+    fn undated_trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
+        let ts_event = if shared.spec.stamp_arrival { trade.ts_recv } else { NO_TIME };
+        self.dated_trade(shared, &Trade { ts_event, ..*trade })
+    }
+
+    #[inline]
+    fn dated_trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
+        self.dirty = true;
+        let checked = self.trade_checks.trade(trade, self.trades.closed_until);
+        self.judge(checked)?;
+
+        let ring = self.trade_ring.get_or_insert_with(|| {
+            let ring = ring::ring(shared.spec.capacity);
+            let _ = shared.trades.set(ring.reader());
+            ring
+        });
+        ring.push(trade.to_words());
+        for track in &mut self.trades.tracks {
+            track.add(trade.ts_event, trade.price, trade.size);
+        }
+        // After the tick is in: one that confirms a jump may itself lie before the new closing time.
+        let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
+        self.trades.close(closing_time, &shared.view);
+        Ok(())
+    }
+
+    /// Checks a quote and applies it.
+    #[inline]
+    pub(crate) fn quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
+        if quote.ts_event == NO_TIME {
+            return self.undated_quote(shared, quote);
+        }
+        self.dated_quote(shared, quote)
+    }
+
+    #[cold]
+    fn undated_quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
+        let ts_event = if shared.spec.stamp_arrival { quote.ts_recv } else { NO_TIME };
+        self.dated_quote(shared, &Quote { ts_event, ..*quote })
+    }
+
+    #[inline]
+    fn dated_quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
+        self.dirty = true;
+        let checked = self.quote_checks.quote(quote, self.quotes.closed_until);
+        self.judge(checked)?;
+
+        let ring = self.quote_ring.get_or_insert_with(|| {
+            let ring = ring::ring(shared.spec.capacity);
+            let _ = shared.quotes.set(ring.reader());
+            ring
+        });
+        ring.push(quote.to_words());
+        for track in &mut self.quotes.tracks {
+            let price = track.source.of_quote(quote);
+            if !price.is_nan() {
+                track.add(quote.ts_event, price, 0.0);
+            }
+        }
+        let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
+        self.quotes.close(closing_time, &shared.view);
+        Ok(())
+    }
+
+    /// Checks and counts a depth delta. There is no book yet that it could go to.
+    pub(crate) fn depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
+        let mut depth = *depth;
+        if depth.ts_event == NO_TIME && shared.spec.stamp_arrival {
+            depth.ts_event = depth.ts_recv;
+        }
+        self.dirty = true;
+        let checked = self.quote_checks.depth(&depth);
+        self.judge(checked)?;
+        self.depth_count += 1;
+        Ok(())
+    }
+
+    /// Counts a tick that could not be read.
+    pub(crate) fn refuse(&mut self, reason: Reason) {
+        self.dirty = true;
+        self.reject(reason);
+    }
+
+    /// Counts a tick that another connection has brought before.
+    pub(crate) fn duplicate(&mut self) {
+        self.dirty = true;
+        self.duplicates += 1;
+    }
+
+    /// Ticks applied and ticks refused so far. Every tick that was applied is in a ring, or a counted
+    /// depth delta.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let trades = self.trade_ring.as_ref().map_or(0, ring::Writer::next);
+        let quotes = self.quote_ring.as_ref().map_or(0, ring::Writer::next);
+        (trades + quotes + self.depth_count, self.rejected_total)
+    }
+
+    #[inline]
+    fn judge(&mut self, checked: Result<Flags, Reason>) -> Result<(), Reason> {
+        match checked {
+            Ok(flags) => {
+                if !flags.is_empty() {
+                    self.judged = true;
+                    flags.iter().for_each(|reason| self.flagged[reason as usize] += 1);
+                }
+                Ok(())
+            }
+            Err(reason) => {
+                self.reject(reason);
+                Err(reason)
+            }
+        }
+    }
+
+    #[cold]
+    fn reject(&mut self, reason: Reason) {
+        self.judged = true;
+        self.rejected[reason as usize] += 1;
+        self.rejected_total += 1;
+    }
+
+    /// Closes every bar that ends at or before `now_ns`, in both streams.
+    pub(crate) fn advance(&mut self, shared: &Shared, now_ns: i64) {
+        for stream in [&mut self.trades, &mut self.quotes] {
+            let closing_time = stream.watermark.advance(now_ns);
+            stream.close(closing_time, &shared.view);
+        }
+        self.dirty = true;
+    }
+}

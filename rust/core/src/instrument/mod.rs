@@ -1,0 +1,190 @@
+//! One instrument: what its one writer changes, and what any number of readers see.
+//!
+//! Every tick, whatever path it came by, goes through [`Writer::trade`], [`Writer::quote`] or
+//! [`Writer::depth`]: it is checked first, and after that nothing can fail. Readers see the outcome
+//! after [`Writer::publish`], all of it at once.
+
+mod apply;
+mod publish;
+mod tracks;
+
+pub(crate) use tracks::Stream;
+use tracks::Track;
+
+use crate::bars::ladder::parents;
+use crate::bars::{Source, Timeframe};
+use crate::cell::Cell;
+use crate::layout::Layout;
+use crate::reason::REASONS;
+use crate::record::{Quote, Trade};
+use crate::ring::{self, Ring};
+use crate::signal::Watchers;
+use crate::store::{Series, View};
+use crate::validate::{Rules, Validator};
+use arc_swap::ArcSwap;
+use arrow_schema::ArrowError;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+
+/// What an engine is told about an instrument.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The full contract id.
+    pub symbol: String,
+    /// Smallest price step.
+    pub tick_size: f64,
+    /// What the prices, sizes and times must obey.
+    pub rules: Rules,
+    /// Which prices bars are made of.
+    pub sources: Vec<Source>,
+    /// How long a bar waits for late ticks, ns.
+    pub lateness_ns: i64,
+    /// Whether a tick without event time is stamped with its arrival time.
+    pub stamp_arrival: bool,
+    /// Number of ticks each ring holds.
+    pub capacity: usize,
+}
+
+pub(crate) type TradeRing = Ring<{ Trade::WORDS }>;
+pub(crate) type QuoteRing = Ring<{ Quote::WORDS }>;
+
+/// The part that readers use, without locks.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) spec: Spec,
+    /// Ascending.
+    pub(crate) timeframes: Arc<[Timeframe]>,
+    pub(crate) view: ArcSwap<View>,
+    /// Made when the first trade comes.
+    pub(crate) trades: OnceLock<Arc<TradeRing>>,
+    pub(crate) quotes: OnceLock<Arc<QuoteRing>>,
+    pub(crate) watchers: Watchers,
+    /// Bars to retain, per timeframe.
+    pub(crate) retain: Arc<[usize]>,
+}
+
+impl Shared {
+    /// Copies the small parts of a series into large ones, where that is worthwhile. Readers do it
+    /// before an export, because they profit from it and a tick must not wait for it.
+    pub(crate) fn compact(&self, index: usize) -> Result<(), ArrowError> {
+        loop {
+            let view = self.view.load_full();
+            let original = &view.series[index];
+            let retain = self.retain[index % self.retain.len()];
+            let Some(compacted) = original.compacted(retain)? else { return Ok(()) };
+            let mut adopted = false;
+            self.view.rcu(|view| {
+                let series = view.series[index].adopt(original, &compacted);
+                adopted = series.is_some();
+                series.map_or_else(
+                    || Arc::clone(view),
+                    |series| Arc::new(view.with_series(index, series)),
+                )
+            });
+            // The parts were changed meanwhile, so the next reader may go on.
+            if !adopted {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Instrument {
+    pub(crate) shared: Shared,
+    writer: Mutex<Writer>,
+}
+
+/// The state behind the writer-side lock.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    rejected: [u64; REASONS],
+    rejected_total: u64,
+    flagged: [u64; REASONS],
+    depth_count: u64,
+    duplicates: u64,
+    trade_checks: Validator,
+    quote_checks: Validator,
+    pub(crate) trades: Stream,
+    pub(crate) quotes: Stream,
+    trade_ring: Option<ring::Writer<{ Trade::WORDS }>>,
+    quote_ring: Option<ring::Writer<{ Quote::WORDS }>>,
+    cell: Arc<Cell>,
+    layout: Layout,
+    /// Whether anything happened that readers have not been shown, and whether a tick was rejected
+    /// or flagged.
+    dirty: bool,
+    judged: bool,
+    /// Series changed other than by appending. They become visible together with a new cell, so
+    /// that no reader can combine either with its predecessor.
+    install: Option<Vec<(usize, Series)>>,
+}
+
+impl Instrument {
+    pub(crate) fn new(spec: Spec, timeframes: Arc<[Timeframe]>, retain: Arc<[usize]>) -> Self {
+        let roots: Vec<bool> = parents(&timeframes).iter().map(Option::is_none).collect();
+        let layout = Layout::new(spec.sources.len(), &roots, 2);
+        let cell = Arc::new(Cell::new(layout.len()));
+        let levels = || timeframes.iter().zip(retain.iter());
+        let series: Box<[Series]> = spec
+            .sources
+            .iter()
+            .flat_map(|_| levels().map(|(&timeframe, &retain)| Series::new(timeframe, retain)))
+            .collect();
+        let stream = |wanted: fn(Source) -> bool| {
+            let tracks = spec
+                .sources
+                .iter()
+                .enumerate()
+                .filter(|(_, source)| wanted(**source))
+                .map(|(index, &source)| Track::new(source, index, &timeframes, &series, &retain))
+                .collect();
+            Stream::new(spec.lateness_ns, tracks)
+        };
+        let mut writer = Writer {
+            rejected: [0; REASONS],
+            rejected_total: 0,
+            flagged: [0; REASONS],
+            depth_count: 0,
+            duplicates: 0,
+            trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
+            quote_checks: Validator::new(spec.rules.clone(), spec.tick_size),
+            trades: stream(|source| source == Source::Trade),
+            quotes: stream(|source| source != Source::Trade),
+            trade_ring: None,
+            quote_ring: None,
+            cell: Arc::clone(&cell),
+            layout: layout.clone(),
+            dirty: true,
+            judged: false,
+            install: None,
+        };
+        let shared = Shared {
+            spec,
+            timeframes: Arc::clone(&timeframes),
+            view: ArcSwap::from_pointee(View { series, cell, layout }),
+            trades: OnceLock::new(),
+            quotes: OnceLock::new(),
+            watchers: Watchers::default(),
+            retain,
+        };
+        writer.publish(&shared);
+        Self { shared, writer: Mutex::new(writer) }
+    }
+
+    /// The writer, if no other thread is writing.
+    pub(crate) fn try_write(&self) -> Option<MutexGuard<'_, Writer>> {
+        match self.writer.try_lock() {
+            Ok(writer) => Some(writer),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The writer, once no other thread is writing.
+    pub(crate) fn write(&self) -> MutexGuard<'_, Writer> {
+        // A panic under this lock is a defect of this crate, and the panicking call has already
+        // reported it; refusing every later tick would turn one lost tick into a lost session.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

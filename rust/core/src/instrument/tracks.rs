@@ -1,0 +1,119 @@
+//! The bars of one instrument: a stream of ticks, and a track for each source that bars are made of.
+
+use crate::bars::bar::OpenBar;
+use crate::bars::ladder::{Closed, Ladder};
+use crate::bars::{Source, Timeframe, Watermark};
+use crate::record::NO_TIME;
+use crate::store::{Series, SeriesWriter, View};
+use arc_swap::ArcSwap;
+
+/// The ladder of one source, and the series its closed bars go to.
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub(crate) source: Source,
+    /// Position among all tracks of the instrument.
+    pub(crate) index: usize,
+    pub(crate) ladder: Ladder,
+    pub(crate) series: Vec<SeriesWriter>,
+    pub(super) dirty: Dirty,
+}
+
+/// How much of a track readers have not been shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Dirty {
+    /// At most the newest open bar of each root, if ticks came.
+    Newest,
+    /// Open bars of the roots.
+    Roots,
+    /// Bars closed, too, or were changed otherwise.
+    All,
+}
+
+/// Trades, or quotes: a watermark, and the tracks that it closes.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) watermark: Watermark,
+    pub(crate) tracks: Vec<Track>,
+    /// The event time below which a tick is late. A stream without bars has no late ticks.
+    pub(super) closed_until: i64,
+    /// The closing time at which that moves and bars may close.
+    next_close: i64,
+}
+
+impl Stream {
+    pub(super) fn new(lateness_ns: i64, tracks: Vec<Track>) -> Self {
+        let watermark = Watermark::new(lateness_ns);
+        Self { watermark, tracks, closed_until: NO_TIME, next_close: NO_TIME + 1 }
+    }
+
+    /// Closes what the closing time has passed.
+    #[inline]
+    pub(crate) fn close(&mut self, closing_time: i64, view: &ArcSwap<View>) {
+        if closing_time >= self.next_close {
+            self.close_now(closing_time, view);
+        }
+    }
+
+    #[cold]
+    fn close_now(&mut self, closing_time: i64, view: &ArcSwap<View>) {
+        self.next_close = i64::MAX;
+        for track in &mut self.tracks {
+            track.dirty = Dirty::All;
+            track.ladder.close(closing_time, &mut Appender { series: &mut track.series, view });
+            // The same for all, because the timeframes are.
+            (self.closed_until, self.next_close) = track.ladder.limits(closing_time);
+        }
+    }
+}
+
+impl Track {
+    /// The track at position `index`; its series stand among all of the instrument's in that order.
+    pub(super) fn new(
+        source: Source,
+        index: usize,
+        timeframes: &[Timeframe],
+        series: &[Series],
+        retain: &[usize],
+    ) -> Self {
+        let first = index * timeframes.len();
+        let series = (first..)
+            .zip(&series[first..])
+            .zip(retain)
+            .map(|((position, series), &retain)| SeriesWriter::new(position, series, retain))
+            .collect();
+        Self { source, index, ladder: Ladder::new(timeframes), series, dirty: Dirty::All }
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, ts: i64, price: f64, size: f64) {
+        if !self.ladder.add(ts, price, size) {
+            self.dirty = self.dirty.max(Dirty::Roots);
+        }
+    }
+
+    /// Adds the ticks from the first on that enter one bar; see [`Ladder::add_run`].
+    #[inline]
+    pub(super) fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) -> usize {
+        let (count, newest) = self.ladder.add_run(ts, price, size);
+        if !newest {
+            self.dirty = self.dirty.max(Dirty::Roots);
+        }
+        count
+    }
+
+    pub(crate) fn touch(&mut self) {
+        self.dirty = Dirty::All;
+    }
+}
+
+/// Appends closed bars to their series.
+struct Appender<'a> {
+    series: &'a mut [SeriesWriter],
+    view: &'a ArcSwap<View>,
+}
+
+impl Closed for Appender<'_> {
+    fn closed(&mut self, level: usize, bar: &OpenBar) {
+        self.series[level].append(&bar.close(), self.view);
+    }
+}
