@@ -14,6 +14,7 @@ mod snapshot;
 mod specs;
 mod subscription;
 mod symbols;
+mod volumes;
 mod websocket;
 
 use pyo3::prelude::*;
@@ -33,6 +34,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<records::Trade>()?;
     module.add_class::<records::Quote>()?;
     module.add_class::<records::Receipt>()?;
+    module.add_class::<volumes::Volumes>()?;
     module.add_class::<websocket::WebSocket>()?;
     module.add_class::<websocket::Received>()?;
     Ok(())
