@@ -9,7 +9,7 @@ DEMO ?= --seconds 60
 SOURCES := $(shell find rust -name '*.rs' -not -path '*/tests/*' -not -path '*/benches/*') Cargo.toml Cargo.lock \
 	rust/core/Cargo.toml rust/py/Cargo.toml pyproject.toml
 
-.PHONY: help demo test lint test-rust test-python floors bench long loom format lock clean
+.PHONY: help demo test lint test-rust test-python interop floors bench long loom format lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -46,6 +46,10 @@ test-rust: ## the core's tests
 
 test-python: $(VENV)/built ## Python tests, README and docstring examples, examples/
 	$(BIN)/python -m pytest -q
+
+# The tests themselves install what a peer needs, in tests/interop, and say why they skip one.
+interop: $(VENV)/built ## clients and servers of other makers; needs node and go, else skips theirs
+	$(BIN)/python -m pytest -q tests/interop
 
 floors: $(VENV)/built ## the speeds below which nothing is released
 	$(BIN)/python -m pytest -q benches/test_floors.py

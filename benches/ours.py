@@ -103,7 +103,7 @@ def receive(url: str, ready: Callable[[], None]) -> int:
     made = engine()
     client = tw.connect(url, engine=made, streams=("trades",), clock="event")
     done = threading.Event()
-    client.on_control(lambda message: done.set() if message.get("target") == "Done" else None)
+    client.on_message("Done")(lambda message: done.set())
     with client:
         ready()
         if not done.wait(_PATIENCE_S):

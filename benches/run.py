@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_KEYS = ("batch", "call", "single", "decode", "wire", "frames")
+_KEYS = ("batch", "call", "single", "decode", "wire", "frames", "breaker")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _functions() -> dict[str, Callable[[Options], Line | list[Line]]]:
     from . import lines
+    from .breaker import breaker
     from .wire import wire
 
     return {
@@ -77,6 +78,7 @@ def _functions() -> dict[str, Callable[[Options], Line | list[Line]]]:
         "decode": lines.decode,
         "wire": wire,
         "frames": lines.frames,
+        "breaker": breaker,
     }
 
 

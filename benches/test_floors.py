@@ -19,10 +19,15 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import tickwire as tw
 from tickwire import sim
+from tickwire.breaker import Breaker
+
+from .breaker import BATCH, per_batch
 
 FLOOR_TICKS_PER_S = 10_000
 LATENCY_P99_S = 0.010
 VALIDATION_S = 0.02e-3
+GUARDED_EVENTS_PER_S = 329_000
+GUARDED_BATCH_S_PER_EVENT = 5e-9
 
 ATTEMPTS = 3
 # A second each: a machine that other work holds up now and then is punctual in one of so many.
@@ -144,3 +149,32 @@ def test_one_validation(benchmark: BenchmarkFixture) -> None:
     seconds: list[float] = []
     benchmark.pedantic(push, setup=fresh, rounds=20)
     assert min(seconds) < VALIDATION_S
+
+
+def test_a_closed_breaker(benchmark: BenchmarkFixture) -> None:
+    """Events through a circuit breaker one by one, and a thousand of them in one call."""
+    count, batches = 100_000, 100
+    breaker = Breaker("floor")
+    guarded = breaker(abs)
+    events = list(range(BATCH))
+
+    def attempt() -> None:
+        started_s = time.perf_counter()
+        for number in range(count):
+            guarded(number)
+        each.append((time.perf_counter() - started_s) / count)
+        started_s = time.perf_counter()
+        for _ in range(batches):
+            per_batch(breaker, len, events)
+        in_batches.append((time.perf_counter() - started_s) / (batches * BATCH))
+
+    each: list[float] = []
+    in_batches: list[float] = []
+    benchmark.pedantic(attempt, rounds=10)
+    status = breaker.status()
+    assert (status.calls, status.events) == (10 * (count + batches), 10 * (count + batches * BATCH))
+    assert status.short_circuited == 0
+    benchmark.extra_info["events_per_s"] = round(1 / min(each))
+    benchmark.extra_info["batch_ns_per_event"] = round(min(in_batches) * 1e9, 2)
+    assert 1 / min(each) >= GUARDED_EVENTS_PER_S
+    assert min(in_batches) <= GUARDED_BATCH_S_PER_EVENT

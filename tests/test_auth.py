@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 import json
+import logging
 import pickle
+import threading
 import traceback
 from typing import Any
 
+import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tickwire.auth import Token, TokenProvider, env
+from tickwire.auth import Secret, Token, TokenProvider, env, expires_ns, remaining_s
+from tickwire.clock import Clock
 from tickwire.errors import ConfigError, ConnectionFailed, ConnectTimeout
+from tickwire.pause import Pause
+from tickwire.wakeup import Stopped
 
 SECRET = "eyJhbGciOiJIUzI1NiJ9.secret-part.signature"
 
@@ -183,3 +192,175 @@ def test_env_reads_the_variable_anew_each_time(monkeypatch: pytest.MonkeyPatch) 
         token = provider.fetch(None, 1.0)
         assert token is not None
         assert token.reveal() == value.strip()
+
+
+def test_a_token_shows_itself_to_nothing_that_looks_at_objects(caplog: pytest.LogCaptureFixture) -> None:
+    @dataclasses.dataclass
+    class Holder:
+        token: Token
+
+    holder = Holder(Token(SECRET))
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("x").debug(
+            "%s %r %s", holder.token, holder, vars(holder), extra={"token": holder.token}
+        )
+    shown = [repr(holder), repr(dataclasses.asdict(holder)), repr(dir(holder.token)), repr(vars(holder))]
+    shown += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+    assert not any("secret" in text for text in shown)
+    with pytest.raises(TypeError):
+        dataclasses.asdict(holder.token)  # type: ignore[call-overload]
+    with pytest.raises(TypeError):
+        json.dumps(dataclasses.asdict(holder))
+
+
+def test_another_grant_of_the_same_text_is_another_object() -> None:
+    token = Token(SECRET)
+    again = token.again()
+    assert type(again) is Token
+    assert again is not token
+    assert again != token
+    assert again.reveal() == SECRET
+
+
+def test_a_secret_names_itself_in_its_errors() -> None:
+    assert repr(Secret("x")) == "Secret(***)"
+    with pytest.raises(ConfigError, match=r"a secret must not be empty$"):
+        Secret("")
+    with pytest.raises(TypeError, match="a Secret is not pickled"):
+        pickle.dumps(Secret("x"))
+
+
+NOW_NS = 1_700_000_000_000_000_000
+
+
+def signed(**claims: object) -> Token:
+    return Token(jwt.encode(claims, "k" * 32, algorithm="HS256"))
+
+
+def test_a_jwt_tells_when_it_expires_whoever_signed_it() -> None:
+    assert expires_ns(signed(exp=1_700_000_100)) == 1_700_000_100 * 10**9
+    assert expires_ns(signed(exp=1.5)) == 1_500_000_000
+    assert expires_ns(Token(signed(exp=5).reveal()[:-3] + "AAA")) == 5 * 10**9
+    assert expires_ns(Token(jwt.encode({"exp": 5}, None, algorithm="none"))) == 5 * 10**9
+
+
+@pytest.mark.parametrize(
+    "claims", [{}, {"exp": "5"}, {"exp": True}, {"exp": None}, {"exp": -5}, {"exp": 10**400}]
+)
+def test_a_jwt_without_a_time_is_like_an_opaque_token(claims: dict[str, object]) -> None:
+    assert expires_ns(signed(**claims)) is None
+    assert remaining_s(signed(**claims), NOW_NS) is None
+
+
+@given(st.text("abc.=-_{}eyJ0", min_size=1))
+def test_what_is_no_jwt_is_opaque(text: str) -> None:
+    assert expires_ns(Token(text)) is None
+
+
+@pytest.mark.parametrize(
+    ("issued_s", "expires_s", "left_s"),
+    [
+        (0, 100, 100.0),
+        (-40, 60, 60.0),  # in the middle of its life
+        (30, 130, 100.0),  # our clock is behind: not longer than its whole life
+        (-300, -200, 100.0),  # our clock is ahead, or it has expired: the hub will tell
+        (None, 50, 50.0),
+        (None, -50, None),
+        (100, 50, None),  # nonsense
+    ],
+)
+def test_what_is_left_of_a_token_does_not_trust_either_clock_alone(
+    issued_s: int | None, expires_s: int, left_s: float | None
+) -> None:
+    now_s = NOW_NS // 10**9
+    claims = {"exp": now_s + expires_s} | ({} if issued_s is None else {"iat": now_s + issued_s})
+    assert remaining_s(signed(**claims), NOW_NS) == left_s
+
+
+class Renewing:
+    """A source with all that a source can have."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.ended: list[Token] = []
+
+    async def __call__(self) -> str:
+        return SECRET
+
+    async def renew(self, token: Token) -> Any:
+        return self.answer
+
+    def logout(self, token: Token) -> None:
+        self.ended.append(token)
+
+
+def test_a_source_that_can_renew_and_log_out_is_asked_to() -> None:
+    source = Renewing("newer")
+    provider, token = TokenProvider(source), Token(SECRET)
+    assert provider.can_renew
+    renewed = provider.renew(token, None, 1.0)
+    assert renewed is not None
+    assert renewed.reveal() == "newer"
+    provider.logout(token, 1.0)
+    assert source.ended == [token]
+    assert TokenProvider(Renewing(None)).renew(token, None, 1.0) is None
+    assert TokenProvider(Renewing(token)).renew(token, None, 1.0) is token
+    with pytest.raises(ConfigError, match="must return a str or a Token, got int"):
+        TokenProvider(Renewing(5)).renew(token, None, 1.0)
+    plain = TokenProvider(lambda: SECRET)
+    assert not plain.can_renew
+    assert plain.renew(token, None, 1.0) is None
+    plain.logout(token, 1.0)
+
+
+def test_a_bad_text_from_a_source_is_in_no_frame() -> None:
+    provider = TokenProvider(lambda: f"{SECRET}\nx")
+    with pytest.raises(ConfigError, match="white space") as caught:
+        provider.fetch(None, 1.0)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    inside = [frame for frame in shown.stack if "/tickwire/" in frame.filename]
+    assert inside
+    assert not [text for frame in inside for text in (frame.locals or {}).values() if "secret" in text]
+
+
+@pytest.mark.parametrize("with_loop", [False, True])
+def test_a_call_that_nobody_waits_for_is_cancelled(with_loop: bool) -> None:
+    pause, began, ended = Pause(Clock()), threading.Event(), threading.Event()
+
+    async def login() -> str:
+        began.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+        return SECRET
+
+    def fetch(loop: asyncio.AbstractEventLoop | None) -> None:
+        threading.Thread(target=lambda: (began.wait(), pause.stop())).start()
+        with pytest.raises(Stopped):
+            TokenProvider(login).fetch(loop, 3600.0, pause)
+        assert ended.wait(10.0)
+
+    async def main() -> None:
+        await asyncio.to_thread(fetch, asyncio.get_running_loop())
+
+    asyncio.run(main()) if with_loop else fetch(None)
+
+
+def test_a_source_of_its_own_loop_never_uses_the_users() -> None:
+    homes: list[asyncio.AbstractEventLoop] = []
+
+    class Own:
+        own_loop = True
+
+        async def __call__(self) -> str:
+            homes.append(asyncio.get_running_loop())
+            return SECRET
+
+    async def main() -> None:
+        home = asyncio.get_running_loop()
+        await asyncio.to_thread(TokenProvider(Own()).fetch, home, 1.0)
+        assert homes
+        assert homes[0] is not home
+
+    asyncio.run(main())

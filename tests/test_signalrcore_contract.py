@@ -31,12 +31,12 @@ from signalrcore.transport.websockets.websocket_transport import WebsocketTransp
 from signalrcore.types import RECORD_SEPARATOR, HubProtocolEncoding
 
 from hubs import HandmadeHub, good
-from tickwire.address import HubAddress
 from tickwire.auth import Token
-from tickwire.clock import SystemClock
+from tickwire.clock import Clock
 from tickwire.hub import MarketHub
 from tickwire.link_limits import LinkLimits
 from tickwire.protocol import RawJsonProtocol
+from tickwire.route import Route
 from tickwire.socketclient import SocketClient
 from tickwire.transport import HubTransport
 from tickwire.wakeup import Waiter
@@ -144,15 +144,15 @@ def test_message_types_states_and_constants_are_as_expected() -> None:
 
 def test_a_connection_starts_no_thread_and_calls_back_on_open_and_close() -> None:
     heard: list[str] = []
-    waiter = Waiter()
+    waiter = Waiter(Clock())
     with HandmadeHub(good(0)) as hub:
         made = MarketHub(
-            HubAddress.parse(hub.url),
+            Route.of(hub.url),
             token=Token("t"),
             feed=lambda payload, ts_recv: [],
             on_control=lambda message: None,
             limits=LinkLimits(),
-            clock=SystemClock(),
+            clock=Clock(),
             waiter=waiter,
         )
         made.on_open(lambda: heard.append("open"))

@@ -8,19 +8,19 @@ as far as the garbage collector can see from the client and its error, in no obj
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import traceback
-import types
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
 import tickwire as tw
+from canary import check_nothing_leaked, holders, listen
+from decisions import first_of_all
 from hubs import CLOSE, Connection, HandmadeHub, Script, frame, good, park, record
 from tickwire.auth import Token
-from tickwire.client import Client, connect
+from tickwire.client import Client
+from tickwire.connecting import connect
 from tickwire.link_limits import LinkLimits
 
 # Never a local variable of this module's functions, whose frames are part of the tracebacks.
@@ -158,73 +158,21 @@ LIMITS = LinkLimits(connect_s=0.3, handshake_s=0.3, subscribe_s=0.3)
 @pytest.fixture
 def logs(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """Everything that anyone logs at any level."""
-    caplog.set_level(logging.DEBUG)
-    for name in ("SignalRCoreClient", "websockets", "websockets.client", "asyncio", "tickwire"):
-        caplog.set_level(logging.DEBUG, logger=name)
+    listen(caplog)
     return caplog
 
 
 def make_client(url: str) -> Client:
     engine = tw.Engine([tw.Instrument("A", tick_size=0.25)], timeframes=["1s"])
-    return connect(hub=url, engine=engine, token=CANARY, streams="trades", limits=LIMITS, clock="event")
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and everything it was raised from or beside, hidden or not."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        one = waiting.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            waiting += [one.__cause__, one.__context__]
-
-
-def holders(roots: Iterable[object]) -> set[str]:
-    """Types of the objects, reachable from `roots`, that directly hold a text with the canary."""
-    skipped = (types.ModuleType, type, types.BuiltinFunctionType, types.CodeType)
-    found: set[str] = set()
-    seen: set[int] = set()
-    waiting = list(roots)
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen or isinstance(one, skipped):
-            continue
-        seen.add(id(one))
-        if isinstance(one, types.FrameType) and one.f_code.co_filename == __file__:
-            continue
-        if isinstance(one, types.FunctionType):
-            # Its globals are a module's; what a function holds of its own is its closure.
-            waiting += [one.__closure__, one.__defaults__]
-            continue
-        for held in gc.get_referents(one):
-            if isinstance(held, str):
-                if CANARY in held:
-                    found.add(type(one).__name__)
-            elif isinstance(held, bytes | bytearray):
-                if CANARY.encode() in held:
-                    found.add(type(one).__name__)
-            else:
-                waiting.append(held)
-    return found
-
-
-def check_nothing_leaked(client: Client, error: BaseException | None, logs: pytest.LogCaptureFixture) -> None:
-    texts = [
-        repr(client),
-        str(client.status()),
-        repr(vars(client)),
-        repr(vars(client._supervisor)),
-        logs.text,
-    ]
-    texts += [repr(vars(log)) for log in logs.records]
-    if error is not None:
-        for one in chain(error):
-            shown = traceback.TracebackException.from_exception(one, capture_locals=True)
-            texts += [*shown.format(), str(one), repr(one), repr(one.args), repr(vars(one))]
-    assert not [text for text in texts if CANARY in text]
-    assert holders([client, error]) <= {"Token"}
+    return connect(
+        hub=url,
+        engine=engine,
+        token=CANARY,
+        streams="trades",
+        limits=LIMITS,
+        clock="event",
+        process_failure=first_of_all,
+    )
 
 
 def check_the_hub_saw_it_once(connection: Connection) -> None:
@@ -240,7 +188,7 @@ def test_no_failure_shows_the_token(script: Script, logs: pytest.LogCaptureFixtu
         client = make_client(hub.url)
         with pytest.raises(tw.ConnectionFailed) as caught:
             client.__enter__()
-        check_nothing_leaked(client, caught.value, logs)
+        check_nothing_leaked(client, caught.value, logs, CANARY)
         check_the_hub_saw_it_once(hub.connection())
 
 
@@ -250,7 +198,7 @@ def test_a_hub_that_is_not_there_shows_nothing(logs: pytest.LogCaptureFixture) -
     client = make_client(url)
     with pytest.raises(tw.ConnectionFailed) as caught:
         client.__enter__()
-    check_nothing_leaked(client, caught.value, logs)
+    check_nothing_leaked(client, caught.value, logs, CANARY)
 
 
 def test_success_reconnection_and_goodbye_show_nothing(logs: pytest.LogCaptureFixture) -> None:
@@ -263,15 +211,20 @@ def test_success_reconnection_and_goodbye_show_nothing(logs: pytest.LogCaptureFi
             hub.connection(1)
             while client.status()["connections"] < 2:
                 assert client.error is None
-            check_nothing_leaked(client, client.error, logs)
+            check_nothing_leaked(client, client.error, logs, CANARY)
             attempt = client._supervisor._attempt
             assert attempt is not None
-            assert attempt.hub is not None
-            for part in (attempt, attempt.hub, attempt.hub.transport, attempt.hub.transport.client):
+            assert attempt.link.hub is not None
+            for part in (
+                attempt,
+                attempt.link.hub,
+                attempt.link.hub.transport,
+                attempt.link.hub.transport.client,
+            ):
                 assert CANARY not in repr(part) + repr(vars(part))
-            assert attempt.hub.headers == {}
-            assert attempt.hub.token is None
-        check_nothing_leaked(client, client.error, logs)
+            assert attempt.link.hub.headers == {}
+            assert attempt.link.hub.token is None
+        check_nothing_leaked(client, client.error, logs, CANARY)
         for connection in hub.connections:
             check_the_hub_saw_it_once(connection)
     # The proof is worth something only if signalrcore's logger was being listened to.
@@ -286,9 +239,9 @@ def test_the_search_finds_what_it_looks_for(logs: pytest.LogCaptureFixture) -> N
     def fails(header: str) -> None:
         raise ValueError
 
-    assert holders([Careless(f"Bearer {CANARY}")]) <= {"dict", "Careless"}
-    assert holders([Careless(f"Bearer {CANARY}")])
-    assert holders([Token(CANARY)]) == {"Token"}
+    assert holders([Careless(f"Bearer {CANARY}")], [CANARY]) <= {"dict", "Careless"}
+    assert holders([Careless(f"Bearer {CANARY}")], [CANARY])
+    assert holders([Token(CANARY)], [CANARY]) == {"Token"}
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         fails(CANARY)
     shown: Any = traceback.TracebackException.from_exception(caught.value, capture_locals=True)

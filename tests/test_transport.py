@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import ipaddress
 import json
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from hubs import (
     BINARY,
@@ -40,7 +33,7 @@ from hubs import (
 )
 from tickwire.address import HubAddress
 from tickwire.auth import Token
-from tickwire.clock import SystemClock
+from tickwire.clock import Clock
 from tickwire.errors import (
     ConfigError,
     ConnectionFailed,
@@ -51,6 +44,7 @@ from tickwire.errors import (
 )
 from tickwire.hub import MarketHub
 from tickwire.link_limits import LinkLimits
+from tickwire.route import Route
 from tickwire.wakeup import Stopped, Waiter
 
 EVENT = {"type": 1, "target": "GatewayTrade", "arguments": ["A", {}]}
@@ -63,14 +57,14 @@ class Rig:
     def __init__(self, url: str, limits: LinkLimits | None = None, **options: Any) -> None:
         self.sink = Sink()
         self.controls: list[dict[str, Any]] = []
-        self.waiter = Waiter()
+        self.waiter = Waiter(Clock())
         self.hub = MarketHub(
-            HubAddress.parse(url),
+            Route.of(url, tls=options.pop("tls", None)),
             token=options.pop("token", None),
             feed=self.sink,
             on_control=options.pop("on_control", self.controls.append),
             limits=limits if limits is not None else LinkLimits(),
-            clock=SystemClock(),
+            clock=Clock(),
             waiter=self.waiter,
             **options,
         )
@@ -321,39 +315,6 @@ def test_a_handshake_answered_with_anything_but_success_is_refused(answer: bytes
 # TLS
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context for 127.0.0.1, and a client's context that trusts its certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hand-made hub")])
-    now = dt.datetime.now(dt.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder: Path = tmp_path_factory.mktemp("tls")
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    (folder / "certificate.pem").write_bytes(pem)
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    return server, ssl.create_default_context(cadata=pem.decode())
-
-
 def test_over_tls_all_works_the_same(authority: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     server, client = authority
     body = EVENT_RECORD * 5000
@@ -588,7 +549,7 @@ def test_a_hub_gone_silent_is_noticed_and_was_pinged() -> None:
         while True:
             connection.read_frame()
 
-    limits = LinkLimits(ping_s=0.1, silence_s=0.5)
+    limits = LinkLimits(heartbeat_s=0.1, silence_s=0.5)
     with HandmadeHub(script) as hub, rig(hub, limits) as made:
         made.hub.start()
         before_s = time.monotonic()
@@ -604,7 +565,7 @@ def test_a_hub_gone_silent_is_noticed_and_was_pinged() -> None:
 def test_a_quiet_hub_that_answers_pings_stays_connected() -> None:
     with (
         HandmadeHub(good(0)) as hub,
-        rig(hub, LinkLimits(ping_s=0.05 * UNIT_S, silence_s=0.4 * UNIT_S)) as made,
+        rig(hub, LinkLimits(heartbeat_s=0.05 * UNIT_S, silence_s=0.4 * UNIT_S)) as made,
     ):
         made.hub.start()
         client = made.hub.transport.client
@@ -618,7 +579,7 @@ def test_a_reader_that_was_held_up_does_not_call_the_hub_silent() -> None:
     # As when a callback, or a stopped process, kept the thread from reading for longer than the limit.
     with (
         HandmadeHub(good(0)) as hub,
-        rig(hub, LinkLimits(ping_s=0.05 * UNIT_S, silence_s=0.3 * UNIT_S)) as made,
+        rig(hub, LinkLimits(heartbeat_s=0.05 * UNIT_S, silence_s=0.3 * UNIT_S)) as made,
     ):
         made.hub.start()
         time.sleep(0.4 * UNIT_S)
@@ -863,7 +824,7 @@ def test_the_query_is_sent_and_not_shown() -> None:
     [
         ({"connect_s": 0}, "LinkLimits.connect_s: got 0"),
         ({"silence_s": float("inf")}, "LinkLimits.silence_s: got inf"),
-        ({"ping_s": 30.0}, "expected less than silence_s"),
+        ({"heartbeat_s": 30.0}, "expected less than silence_s"),
         ({"max_message_bytes": 1.5}, "whole number"),
         ({"backoff_min_s": 60.0}, "at most backoff_max_s"),
     ],

@@ -8,6 +8,8 @@ common:
   Bars}`; the thunk makes all bars, the open ones at the end included.
 - decoders: `NAME`, `DISTRIBUTION`, `prepare(records, per_call, keep=False) -> thunk` and, of a thunk
   that keeps, `ticks(outcome, records) -> columns` as `ours.decoded` has them.
+- circuit breakers: `NAME`, `DISTRIBUTION`, `REFUSED` (what a refused call raises) and `guard(function,
+  failures) -> function`.
 - socket clients: `NAME`, `DISTRIBUTION`, `receive(url, ready) -> int`; see `receiver.py`.
 """
 

@@ -13,25 +13,44 @@ import importlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from . import _core
+from . import _core, events
 from ._core import Bar, Feed, Quote, Receipt, Snapshot, Trade
-from .auth import Token
-from .client import Client, connect
+from .auth import Token, env
+from .breaker import Breaker, BreakerSettings
+from .client import Client
 from .config import Instrument, Rules
+from .connecting import connect
 from .engine import Engine
 from .errors import (
+    BreakerOpen,
     ConfigError,
     ConnectionFailed,
     ConnectTimeout,
     DataError,
     HandshakeRefused,
+    HistoryFailed,
+    HubClosed,
+    LoggedOut,
+    LoginFailed,
+    NegotiateRefused,
+    ProxyRefused,
+    RequestFailed,
+    SessionTakenOver,
     SubscribeRefused,
     SubscriptionClosed,
     TickwireError,
     UnknownInstrument,
     UpgradeRefused,
 )
+from .event_stream import EventStream
+from .gateway import Gateway, projectx
+from .health import Health, HealthSettings
 from .link_limits import LinkLimits
+from .login import Login
+from .login_limits import LoginLimits
+from .policy import Decision, Failure
+from .route import TokenInQueryWarning
+from .session import ALWAYS, CME, Session
 from .subscription import Subscription
 
 if TYPE_CHECKING:
@@ -40,31 +59,57 @@ if TYPE_CHECKING:
 __version__ = _core.__version__
 
 __all__ = [
+    "ALWAYS",
+    "CME",
     "Bar",
+    "Breaker",
+    "BreakerOpen",
+    "BreakerSettings",
     "Client",
     "ConfigError",
     "ConnectTimeout",
     "ConnectionFailed",
     "DataError",
+    "Decision",
     "Engine",
+    "EventStream",
+    "Failure",
     "Feed",
+    "Gateway",
     "HandshakeRefused",
+    "Health",
+    "HealthSettings",
+    "HistoryFailed",
+    "HubClosed",
     "Instrument",
     "LinkLimits",
+    "LoggedOut",
+    "Login",
+    "LoginFailed",
+    "LoginLimits",
+    "NegotiateRefused",
+    "ProxyRefused",
     "Quote",
     "Receipt",
+    "RequestFailed",
     "Rules",
+    "Session",
+    "SessionTakenOver",
     "Snapshot",
     "SubscribeRefused",
     "Subscription",
     "SubscriptionClosed",
     "TickwireError",
     "Token",
+    "TokenInQueryWarning",
     "Trade",
     "UnknownInstrument",
     "UpgradeRefused",
     "__version__",
     "connect",
+    "env",
+    "events",
+    "projectx",
     "sim",
 ]
 

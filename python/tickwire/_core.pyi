@@ -11,6 +11,8 @@ __all__ = [
     "Bar",
     "Engine",
     "Feed",
+    "Overlap",
+    "OverlapReport",
     "Quote",
     "Receipt",
     "Received",
@@ -150,7 +152,7 @@ class Bar:
 
 @final
 class Receipt:
-    """What came of one call: received == accepted + rejected."""
+    """What came of one call: received == accepted + rejected. Duplicates are none of these."""
 
     @property
     def received(self) -> int:
@@ -161,6 +163,9 @@ class Receipt:
     @property
     def rejected(self) -> int:
         """Ticks that were refused; `Engine.rejections()` says why."""
+    @property
+    def duplicates(self) -> int:
+        """Second copies, of ticks that two overlapping connections have brought."""
     @property
     def control(self) -> tuple[bytes, ...]:
         """Records that are no market events, without the terminator, in order."""
@@ -231,6 +236,10 @@ class Engine:
         last: float = ...,
     ) -> bool:
         """Apply one quote. A side, size or last price that is absent is NaN."""
+    def bar_span(self, symbol: str, timeframe: str, ts: int) -> tuple[int, int]:
+        """Start and end of the bar that `ts` belongs to, int ns UTC."""
+    def parents(self) -> list[tuple[str, str | None]]:
+        """Each timeframe, ascending, with the one that it is rolled up from (None: from ticks)."""
     def advance(self, now_ns: int) -> None:
         """Close every bar that ends at or before `now_ns`; ticks of those are late from then on."""
     def mark_gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str] | None = None) -> None:
@@ -244,7 +253,9 @@ class Engine:
     def rejections(self, symbol: str | None = None) -> dict[str, int]:
         """Rejected ticks by reason, of one instrument or of everything that came."""
     def stats(self, symbol: str | None = None) -> dict[str, Any]:
-        """Counts of ticks: received == accepted + rejected."""
+        """Counts of ticks: received == accepted + rejected; duplicates, which a second connection has
+        brought, are none of these.
+        """
     def memory(self) -> dict[str, int]:
         """Bytes of memory in use: rings (as far as filled), bars, fixed, total."""
     def _push_trades(
@@ -283,7 +294,8 @@ class Engine:
         vwap: NDArray[np.float64],
         trades: NDArray[np.int64],
         replace: bool,
-    ) -> dict[str, int]: ...
+        span: tuple[int, int] | None,
+    ) -> tuple[dict[str, int], list[Bar]]: ...
     def _bars(
         self,
         symbol: str,
@@ -314,6 +326,67 @@ class Feed:
         """
     def reset(self) -> None:
         """Forget the cut record and the quotes of the connection so far. Call it on reconnect."""
+
+@final
+class Overlap:
+    """Two feeds of one engine whose connections deliver the same ticks. Until `end`, each tick is applied
+    once, whichever connection brings it first; its copy is counted as a duplicate.
+
+    Make it before the new connection subscribes to anything. Call `ready` when all its subscriptions are
+    confirmed, close the old connection when there is `contact`, and `end` it when nothing is `unsettled`
+    any more; or each of them after some time.
+    """
+
+    def __new__(cls, old: Feed, new: Feed, capacity: int = ...) -> Self: ...
+    def ready(self) -> None:
+        """Say that all subscriptions of the new connection are confirmed."""
+    @property
+    def contact(self) -> bool:
+        """Whether the old connection has got past the point from which on the new one delivers
+        everything. Nothing is lost then by closing the old one.
+        """
+    def unsettled(self, survivor: Feed) -> int:
+        """Ticks that the other connection has delivered and `survivor` may still deliver. If the overlap
+        ended now in favour of `survivor`, they might count twice.
+        """
+    @property
+    def duplicates(self) -> int:
+        """Ticks that came a second time so far."""
+    @property
+    def outstanding(self) -> int:
+        """Different ticks in which one connection is ahead of the other."""
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of memory in use."""
+    def end(self, survivor: Feed) -> OverlapReport:
+        """End it: `survivor` delivers alone from now on, and nothing is compared any more."""
+
+@final
+class OverlapReport:
+    """What came of an overlap."""
+
+    @property
+    def contact(self) -> bool:
+        """Whether the old connection got past the start of the new one. Without it, and if the new one
+        survives, data may be missing from the old one's last byte until the new one was ready.
+        """
+    @property
+    def duplicates(self) -> int:
+        """Ticks that came a second time."""
+    @property
+    def only_old(self) -> int:
+        """Ticks that the new connection passed over and the old one had."""
+    @property
+    def only_new(self) -> int:
+        """Ticks that the old connection passed over and the new one had."""
+    @property
+    def shed(self) -> int:
+        """Ticks that had to be forgotten for lack of memory."""
+    @property
+    def uncertain(self) -> list[tuple[str, int, int]]:
+        """(symbol, start_ns, end_ns), event time in int ns UTC: where ticks may be missing or double; at
+        most one interval for each symbol.
+        """
 
 @disjoint_base
 class Subscription:

@@ -1,44 +1,58 @@
-"""The live side: `connect` a hub to an engine, and read what comes out.
+"""The live side: a client reads a hub into an engine, and tells what happens to the connection.
 
     async with tw.connect(hub="https://…/hubs/market", token=…, engine=engine) as client:
         async for bar in client.bars("1m"):
             ...
 
-A `Client` owns one thread, which connects, subscribes every instrument, reads the socket into the
-engine and comes back after a link failure, each time with a fresh token. It knows no prices, and
-reading is the engine's: `bars`, `trades` and `quotes` are the engine's subscriptions, closed with the
-client. If the thread ends for good, whoever waits is told why: reading a subscription and leaving
-the `with` block raise the error, `status` shows it.
+A `Client` owns its threads and tasks, all of them in `tasks`: one thread connects, subscribes, reads
+the socket into the engine and comes back after a failure; callbacks have one of their own. It
+knows no prices, and reading is the engine's: `bars`, `trades` and `quotes` are the engine's
+subscriptions, closed with the client. If the client ends for good, whoever waits is told why: reading
+a subscription and leaving the `with` block raise the error, `status` shows it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import ssl
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from .address import HubAddress
-from .attempt import Plan
-from .auth import TokenProvider, TokenSource
-from .clock import Clock, SystemClock
-from .config import choice
-from .controls import Controls
-from .errors import ConfigError, ConnectionFailed, ConnectTimeout, UnknownInstrument
+from .arrivals import Arrivals
+from .breaker import Breaker, BreakerChange
+from .breaker_settings import BreakerSettings
+from .breakers import Breakers
+from .callbacks import Callbacks, Handler, Mailbox, Queue
+from .clock import Clock
+from .errors import ConfigError, ConnectionFailed, ConnectTimeout
+from .event_stream import EventStream
+from .events import BreakerChanged, Event, Events, Message
+from .health import Health, HealthSettings
 from .link_limits import LinkLimits
-from .projectx import SUBSCRIBE_METHODS
+from .login import Attachment, Login
+from .logs import EventLog
+from .marks import LiveMarks, NoMarks, Watch
+from .monitor import Monitor
+from .plan import Overlap, OverlapReport, Plan, SwapChoice, telling
+from .policy import ProcessFailure, RetryPolicy
+from .rawfeed import RawFeed
 from .reading import LiveSubscription
-from .supervisor import Backoff, RetryPolicy, State, Supervisor
-from .units import duration_ns
+from .route import Route
+from .session import Session
+from .streams import Streams, choose, stream_calls
+from .supervisor import State, Supervisor
+from .tasks import TaskInfo, Tasks
+from .wanted import Wanted
 
 if TYPE_CHECKING:
     from .engine import Engine
 
-__all__ = ["Client", "connect"]
+__all__ = ["Client", "ClockChoice", "Parts", "Start"]
 
 Start = Literal["wait", "background"]
 ClockChoice = Literal["wall", "event"]
@@ -46,102 +60,85 @@ ClockChoice = Literal["wall", "event"]
 # What a machine that is busy may need above `LinkLimits.close_s`.
 _JOIN_S = 10.0
 
+_MAILBOX = 4096
+_CAPACITY = 4096
+"""Of a subscription, unless it is told otherwise; see `Engine.subscribe`."""
+
 _numbers = itertools.count(1)
 
+F = TypeVar("F", bound=Callable[[Any], object])
 
-def connect(
-    hub: str,
-    *,
-    engine: Engine,
-    token: TokenSource = None,
-    streams: Iterable[str] = ("trades", "quotes"),
-    symbols: Iterable[str] | None = None,
-    feed: str = "main",
-    start: Start = "wait",
-    # Time
-    clock: ClockChoice = "wall",
-    grace: str = "500ms",
-    limits: LinkLimits | None = None,
-    # Replaceable parts
-    retry: RetryPolicy | None = None,
-    tls: ssl.SSLContext | None = None,
-    time_source: Clock | None = None,
-) -> Client:
-    """A client that connects `hub` to `engine` when its `with` or `async with` block is entered.
 
-    Args:
-        hub: URL of the market hub. Plain http and ws are taken for this machine only.
-        engine: gets the data; its instruments are the ones subscribed.
-        token: text, or a callable or async callable that returns it and is asked once per attempt.
-            It is sent in the Authorization header and nowhere else.
-        streams: any of "trades", "quotes", "depth".
-        symbols: some of the engine's instruments; all of them unless given.
-        feed: name of the engine's feed that this connection writes to. Two connections that live at
-            the same time need two.
-        start: "wait" enters the block when the data flows, and raises if the first attempt fails;
-            "background" enters it at once and keeps trying.
-        clock: "wall" closes idle bars by this machine's clock and marks the bars that a gap has cut;
-            "event" leaves time to the data, for recorded ticks that come through a hub.
-        grace: how far behind the clock idle bars are closed.
-        limits: time and size limits.
-        retry: when to try again after a failure; doubling delays with jitter unless given.
-        tls: a context for hubs whose certificate the system does not know.
-        time_source: tells the time of day; this machine's clock unless given.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What `connect` has checked and a client is made of."""
 
-    Raises:
-        ConfigError: an argument that cannot work; nothing was connected.
-        UnknownInstrument: a symbol that the engine does not have.
-    """
-    # The first thing done with the token is to wrap it: an exception from here on shows no text.
-    tokens = TokenProvider(token)
-    del token
-    choice("start", start, Start)
-    choice("clock", clock, ClockChoice)
-    grace_ns = duration_ns("grace", grace)
-    limits = limits if limits is not None else LinkLimits()
-    chosen = _chosen(symbols, engine.symbols)
-    controls = Controls()
-    plan = Plan(
-        address=HubAddress.parse(hub),
-        tokens=tokens,
-        feed=engine.feed(feed),
-        marks=engine,
-        calls=tuple((method, symbol) for method in _methods(streams) for symbol in chosen),
-        limits=limits,
-        clock=time_source if time_source is not None else SystemClock(),
-        grace_ns=grace_ns if clock == "wall" else None,
-        tls=tls,
-        on_control=controls.deliver,
-    )
-    policy = retry if retry is not None else Backoff(limits.backoff_min_s, limits.backoff_max_s)
-    return Client(plan, engine, chosen, controls, policy, start=start)
+    route: Route
+    login: Login
+    engine: Engine | None
+    symbols: tuple[str, ...]
+    wanted: Wanted
+    feed: str
+    limits: LinkLimits
+    clock: Clock
+    grace_ns: int | None
+    swap: SwapChoice
+    process_failure: ProcessFailure | None
+    breakers: BreakerSettings | None
+    session: Session
+    health: HealthSettings | None
 
 
 class Client:
-    """One hub connection and its thread; made by `connect`. Used once.
+    """One hub connection; made by `connect`. Used once. All methods may be called from any thread."""
 
-    All methods may be called from any thread. In the thread's own callbacks `close` asks for the
-    end and returns at once.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        engine: Engine,
-        symbols: tuple[str, ...],
-        controls: Controls,
-        policy: RetryPolicy,
-        *,
-        start: Start,
-    ) -> None:
-        self._plan = plan
-        self._engine = engine
-        self._symbols = symbols
-        self._controls = controls
+    def __init__(self, parts: Parts, *, start: Start) -> None:
+        self._parts = parts
+        self._engine = parts.engine
+        self._symbols = parts.symbols
         self._waits = start == "wait"
+        self.name = f"tickwire-{next(_numbers)}"
+        """The client's name, with which those of its threads begin."""
         self._lock = threading.Lock()
         self._subscriptions: weakref.WeakSet[LiveSubscription] = weakref.WeakSet()
-        self._supervisor = Supervisor(plan, policy, fail_fast=self._waits, on_end=self._close_subscriptions)
+        self._events = Events()
+        self._tell = tell = telling(self._events.publish, parts.clock, self.name)
+        self._events.call(Event, EventLog(parts.clock).write)
+        self._tasks = Tasks(self.name, parts.clock)
+        self._breakers = Breakers(parts.breakers, clock=parts.clock.monotonic_s)
+        self._breakers.add_listener(self._breaker_changed)
+        self._callbacks = Callbacks(self._tasks, parts.clock, tell)
+        self._attachment: Attachment | None = None
+        self._arrivals = Arrivals()
+        self._monitor = Monitor(
+            parts.health,
+            clock=parts.clock,
+            session=parts.session,
+            arrivals=self._arrivals,
+            readers=self,
+            callbacks=self._callbacks,
+            breakers=self._breakers,
+            counted=self._counted,
+            tell=tell,
+        )
+        self._events.call(Event, self._monitor.heard)
+        plan = Plan(
+            name=self.name,
+            route=parts.route,
+            login=parts.login,
+            feeds=self._feeds(),
+            overlap=self._overlap,
+            marks=self._marks((self._monitor.watch,)),
+            wanted=parts.wanted,
+            limits=parts.limits,
+            clock=parts.clock,
+            tasks=self._tasks,
+            tell=tell,
+            on_control=self._on_control,
+            swap=parts.swap,
+        )
+        policy = RetryPolicy(parts.limits, parts.process_failure)
+        self._supervisor = Supervisor(plan, policy, on_end=self._ended)
 
     # Life
 
@@ -149,7 +146,7 @@ class Client:
         self._start(None)
         if self._waits:
             try:
-                self._supervisor.live.result()
+                self._await_live()
             except BaseException:
                 # Ctrl-C included: no thread is left behind.
                 self.close()
@@ -167,8 +164,7 @@ class Client:
         self._start(asyncio.get_running_loop())
         if self._waits:
             try:
-                # Shielded, because the thread settles this future and must find it unsettled.
-                await asyncio.shield(asyncio.wrap_future(self._supervisor.live))
+                await asyncio.to_thread(self._await_live)
             except BaseException:
                 await asyncio.to_thread(self.close)
                 raise
@@ -182,17 +178,22 @@ class Client:
             self._raise_failure()
 
     def close(self) -> None:
-        """Say goodbye to the hub, end the thread and close the subscriptions. Closing twice is harmless.
+        """Say goodbye to the hub, end all threads and tasks, close the subscriptions. Twice is harmless.
 
-        Raises `ConnectTimeout` in the one case in which the thread cannot end: something that runs
-        on it, like a callback or a subscription with backpressure, does not return.
+        From a callback, or another thread or task of the client, that one is not waited for: it ends
+        when it returns. Raises `ConnectTimeout`, with the names, if something does not end: a
+        callback, or a subscription with backpressure, holds it.
         """
         self._supervisor.stop()
-        limit_s = self._plan.limits.close_s + _JOIN_S
-        if not self._supervisor.join(limit_s):
+        self._callbacks.stop()
+        if self._attachment is not None:
+            self._attachment.detach()
+        left = self._tasks.close(self._parts.limits.close_s + _JOIN_S)
+        self._events.close()
+        if left:
+            names = ", ".join(f"{info.name} ({info.age_s:.1f} s old)" for info in left)
             raise ConnectTimeout(
-                f"the client's thread did not end within {limit_s} s: "
-                "a callback or a full blocking subscription holds it"
+                f"still running after {_JOIN_S} s: {names}; a callback or a full blocking subscription holds it"
             )
 
     # Reading
@@ -213,8 +214,10 @@ class Client:
 
     def subscribe(self, *, symbols: Iterable[str] | None = None, **options: Any) -> LiveSubscription:
         """`Engine.subscribe` for this client's instruments, closed with the client."""
-        chosen = _chosen(symbols, self._symbols)
-        live = LiveSubscription(self._engine.subscribe(symbols=list(chosen), **options), lambda: self.error)
+        engine = self._needs_engine("subscribe")
+        chosen = choose(symbols, self._symbols)
+        inner = engine.subscribe(symbols=list(chosen), **options)
+        live = LiveSubscription(inner, lambda: self.error, options.get("capacity", _CAPACITY))
         with self._lock:
             self._subscriptions.add(live)
         # After it was added: either the thread that ends closes it, or this does.
@@ -222,14 +225,77 @@ class Client:
             live.close()
         return live
 
-    def on_control(self, callback: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], object]:
-        """Call `callback` with each message of the hub that is neither market data nor SignalR's own.
+    def events(self, capacity: int = 1024) -> EventStream:
+        """What happens to the connection from now on, as typed events; to be iterated, or polled."""
+        return self._events.subscribe(capacity)
 
-        It runs on the reading thread and must be quick. Usable as a decorator. What it raises goes
-        to `threading.excepthook`, and the connection lives on.
+    # Callbacks
+
+    def on_bar(self, *timeframes: str, symbols: Iterable[str] | None = None) -> Callable[[F], F]:
+        """Decorator: call the function with each closed bar of these timeframes, and with revisions.
+
+        It may be a coroutine function where the client is entered with `async with`. It runs
+        outside the receive path; see `callbacks` for what happens if it is slow or raises.
         """
-        self._controls.add(callback)
-        return callback
+
+        def register(function: F) -> F:
+            return self._call(function, "bar", self.bars(*timeframes, symbols=symbols).queue())
+
+        return register
+
+    def on_trade(self, function: F, *, symbols: Iterable[str] | None = None) -> F:
+        """Call the function with each accepted trade; as `on_bar`. Usable as a decorator."""
+        return self._call(function, "GatewayTrade", self.trades(symbols=symbols).queue())
+
+    def on_quote(self, function: F, *, symbols: Iterable[str] | None = None) -> F:
+        """Call the function with each accepted quote; as `on_bar`. Usable as a decorator."""
+        return self._call(function, "GatewayQuote", self.quotes(symbols=symbols).queue())
+
+    def on(self, kind: type[Event]) -> Callable[[F], F]:
+        """Decorator: call the function with each event of this type; as `on_bar`."""
+
+        def register(function: F) -> F:
+            mailbox = Mailbox(_MAILBOX)
+            self._events.call(kind, mailbox.put)
+            return self._call(function, kind.__name__, mailbox)
+
+        return register
+
+    def on_message(self, target: str) -> Callable[[F], F]:
+        """Decorator: call the function with each `events.Message` of this target; as `on_bar`."""
+
+        def register(function: F) -> F:
+            mailbox = Mailbox(_MAILBOX)
+            self._events.call(Message, lambda event: _put_if(mailbox, target, event))
+            return self._call(function, target, mailbox)
+
+        return register
+
+    def _call(self, function: F, event_type: str, queue: Queue) -> F:
+        self._callbacks.add(Handler(function, queue, self._breakers.get(event_type, function)))
+        return function
+
+    # What is wanted
+
+    def want(self, streams: Streams, symbols: Iterable[str] | None = None) -> Future[None]:
+        """Listen to more streams. The future is settled when the hub has confirmed them, with
+        `SubscribeRefused` if it refuses; while the link is down it waits for the next connection.
+        """
+        self._needs_engine("want")
+        return self._parts.wanted.add(stream_calls(streams, choose(symbols, self._symbols)))
+
+    def unwant(self, streams: Streams, symbols: Iterable[str] | None = None) -> Future[None]:
+        """Listen to some streams no longer; the future as in `want`."""
+        self._needs_engine("unwant")
+        return self._parts.wanted.discard(stream_calls(streams, choose(symbols, self._symbols)))
+
+    def swap(self) -> None:
+        """Change to a new connection, with the token of this moment, without losing a tick.
+
+        The second connection is opened beside the first; `status()["swaps"]` counts, and
+        `events.SwapFailed` says if it did not work.
+        """
+        self._supervisor.swap()
 
     # Looking
 
@@ -250,53 +316,143 @@ class Client:
         """
         self._supervisor.live.result(timeout)
 
+    def health(self) -> Health:
+        """Score, state and reasons: what the last look, at most about a second old, has found."""
+        return self._monitor.health(self.state == "live")
+
+    def breaker(self, event_type: str, handler: Callable[..., Any] | None = None) -> Breaker:
+        """The circuit breaker of a handler, or of an event type, to look at or to open and close by hand."""
+        return self._breakers.get(event_type, handler)
+
+    def tasks(self) -> tuple[TaskInfo, ...]:
+        """The threads and tasks that run for this client now."""
+        return self._tasks.list()
+
     def status(self) -> dict[str, Any]:
         """State, hub and counters at this moment; plain values, ready for JSON."""
+        wanted, health = self._parts.wanted, self.health()
         return {
-            "hub": str(self._plan.address),
-            "subscriptions": len(self._plan.calls),
-            "callback_errors": self._controls.callback_errors,
+            "hub": str(self._parts.route.address),
+            "subscriptions": len(wanted.all()),
+            "confirmed": wanted.confirmed,
+            "events": self._events.published,
+            "health": {"score": health.score, "state": health.state},
+            "callbacks": {handler.name: handler.stats() for handler in self._callbacks.handlers},
+            "breakers": {name: status.state for name, status in self._breakers.snapshot().items()},
+            "tasks": self._tasks.stats(),
+            "login": self._parts.login.status(),
         } | self._supervisor.status()
 
     def __repr__(self) -> str:
-        return f"Client({self._plan.address}, state={self.state!r})"
+        return f"Client({self._parts.route.address}, state={self.state!r})"
+
+    def pressure(self) -> tuple[float, int, int]:
+        """For health: how full the fullest subscription is, 0 to 1; items published and shed by all."""
+        with self._lock:
+            subscriptions = list(self._subscriptions)
+        stats = [(live.stats(), live.capacity) for live in subscriptions]
+        fill = max((counts["pending"] / capacity for counts, capacity in stats), default=0.0)
+        published = sum(counts["published"] for counts, _ in stats)
+        return min(1.0, fill), published, sum(counts["shed"] for counts, _ in stats)
+
+    # Inside
+
+    def _counted(self) -> dict[str, int]:
+        malformed = self._engine.rejections().get("malformed", 0) if self._engine is not None else 0
+        return self._supervisor.counted() | {"malformed": malformed}
 
     def _start(self, loop: asyncio.AbstractEventLoop | None) -> None:
         if self.state != "new":
             raise ConfigError(f"a client is used once; this one is {self.state}, call connect() for another")
-        self._supervisor.start(f"tickwire-{next(_numbers)}", loop)
+        self._attachment = self._parts.login.attach(self._tell, loop=loop, tasks=self._tasks)
+        self._callbacks.start(loop)
+        self._supervisor.start()
 
-    def _close_subscriptions(self) -> None:
+    def _await_live(self) -> None:
+        limit_s = self._parts.limits.start_s
+        try:
+            self._supervisor.live.result(limit_s)
+        except TimeoutError:
+            if self._supervisor.live.done():
+                raise
+            last = self._supervisor.counters.last_error or "no attempt has ended yet"
+            raise ConnectTimeout(f"not connected within {limit_s} s; the last failure was: {last}") from None
+
+    def _feeds(self) -> tuple[Any, Any]:
+        if self._engine is None:
+            return RawFeed(), RawFeed()
+        name = self._parts.feed
+        return self._engine.feed(name), self._engine.feed(f"{name}+")
+
+    def _overlap(self, old: Any, new: Any) -> Overlap:
+        if self._engine is None:
+            return _NoOverlap()
+        return self._engine.overlap(old, new)
+
+    def _marks(self, watch: tuple[Watch, ...]) -> LiveMarks | NoMarks:
+        if self._engine is None:
+            return NoMarks(watch, self._tell)
+        return LiveMarks(
+            self._engine,
+            self._symbols,
+            grace_ns=self._parts.grace_ns,
+            arrivals=self._arrivals,
+            tell=self._tell,
+            refill=None,
+            watch=watch,
+        )
+
+    def _on_control(self, message: dict[str, Any]) -> None:
+        target = message.get("target")
+        arguments = message.get("arguments")
+        self._tell(
+            Message,
+            target=target if isinstance(target, str) else "",
+            arguments=tuple(arguments) if isinstance(arguments, list) else (message,),
+        )
+
+    def _breaker_changed(self, change: BreakerChange) -> None:
+        self._tell(
+            BreakerChanged,
+            breaker=change.breaker,
+            state=change.state,
+            before=change.before,
+            reason=change.reason,
+        )
+
+    def _needs_engine(self, what: str) -> Engine:
+        if self._engine is None:
+            raise ConfigError(f"{what}: this client has no engine; give one to connect()")
+        return self._engine
+
+    def _ended(self) -> None:
         with self._lock:
             subscriptions = list(self._subscriptions)
         for subscription in subscriptions:
             subscription.close()
+        self._events.close()
 
     def _raise_failure(self) -> None:
         if self.error is not None:
             raise ConnectionFailed(f"the client has ended: {self.error}") from self.error
 
 
-def _chosen(symbols: Iterable[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
-    if symbols is None:
-        return tuple(known)
-    chosen = (symbols,) if isinstance(symbols, str) else tuple(dict.fromkeys(symbols))
-    unknown = [symbol for symbol in chosen if symbol not in known]
-    if unknown:
-        raise UnknownInstrument(
-            f"symbols: {', '.join(map(repr, unknown))} not among {', '.join(map(repr, known))}"
-        )
-    if not chosen:
-        raise ConfigError("symbols: got none; leave it out for all of the engine's instruments")
-    return chosen
+class _NoOverlap:
+    """Two connections without ticks: messages of both are told."""
+
+    contact = True
+    uncertain = ()
+
+    def ready(self) -> None:
+        """Nothing is compared."""
+
+    def unsettled(self, survivor: Any) -> int:  # noqa: ARG002  # as the engine's
+        return 0
+
+    def end(self, survivor: Any) -> OverlapReport:  # noqa: ARG002
+        return self
 
 
-def _methods(streams: Iterable[str]) -> list[str]:
-    names = (streams,) if isinstance(streams, str) else tuple(dict.fromkeys(streams))
-    for name in names:
-        if name not in SUBSCRIBE_METHODS:
-            known = ", ".join(map(repr, SUBSCRIBE_METHODS))
-            raise ConfigError(f"streams: got {name!r}, expected any of {known}")
-    if not names:
-        raise ConfigError("streams: got none, expected at least one of 'trades', 'quotes', 'depth'")
-    return [SUBSCRIBE_METHODS[name] for name in names]
+def _put_if(mailbox: Mailbox, target: str, event: Event) -> None:
+    if isinstance(event, Message) and event.target == target:
+        mailbox.put(event)

@@ -1,33 +1,42 @@
-"""The only reader of the wall clock.
+"""Time, and waiting for it: the only module of the connection that reads a clock or sleeps.
 
-Whatever stamps an arrival or closes an idle bar asks a `Clock` that it was given, so that a test or
-a replay can be the time. Durations and deadlines do not belong here: they use `time.monotonic`,
-which no clock adjustment moves.
+Whatever stamps an arrival, measures a duration or waits does so through the `Clock` it was given,
+so that a test or a simulation can be the time: a subclass may run faster than the world, or jump
+from one deadline to the next. Time of day and durations are kept apart, because the first is
+adjusted while a program runs and the second never goes back.
 """
 
 from __future__ import annotations
 
+import selectors
+import threading
 import time
-from typing import Protocol
 
-__all__ = ["Clock", "SystemClock"]
-
-
-class Clock(Protocol):
-    """Anything that tells the time of day."""
-
-    def now_ns(self) -> int:
-        """Nanoseconds since 1970-01-01 UTC."""
+__all__ = ["Clock"]
 
 
-class SystemClock:
-    """The clock of this machine, as the system disciplines it."""
+class Clock:
+    """The clock of this machine. Subclass it to be another one; every method may be called from any thread."""
 
     __slots__ = ()
 
     def now_ns(self) -> int:
-        """Nanoseconds since 1970-01-01 UTC."""
+        """Time of day: nanoseconds since 1970-01-01 UTC, as the system disciplines it."""
         return time.time_ns()
 
+    def monotonic_s(self) -> float:
+        """Seconds since some moment, for durations and deadlines; never goes back."""
+        return time.monotonic()
+
+    def wait(self, event: threading.Event, timeout_s: float | None) -> bool:
+        """Wait until `event` is set or `timeout_s` seconds have passed (None: for ever); whether it is set."""
+        return event.wait(timeout_s)
+
+    def select(
+        self, selector: selectors.BaseSelector, timeout_s: float | None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        """What of `selector` is ready, waiting at most `timeout_s` seconds (None: for ever)."""
+        return selector.select(timeout_s)
+
     def __repr__(self) -> str:
-        return "SystemClock()"
+        return f"{type(self).__name__}()"

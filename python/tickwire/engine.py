@@ -135,6 +135,21 @@ class Engine(_core.Engine):
             feed = self._feeds.setdefault(name, _core.Feed(self, name, max_record_bytes))
         return feed
 
+    def overlap(self, old: _core.Feed, new: _core.Feed, *, capacity: int = 1 << 17) -> _core.Overlap:
+        """Let two feeds deliver the same ticks for a while, as when a connection is replaced before it is
+        closed: each tick is applied once. To be called before the new connection subscribes to anything.
+
+        Args:
+            old: the feed that flows.
+            new: the feed of the connection that takes over.
+            capacity: of how many different ticks one connection may be ahead of the other; beyond, the
+                oldest are forgotten and reported as uncertain. Each takes about 100 bytes.
+
+        Raises:
+            ConfigError: not two feeds of this engine, or one of them is in another overlap.
+        """
+        return _core.Overlap(old, new, capacity)
+
     def push_bytes(
         self, data: bytes | bytearray | memoryview | str, ts_recv: int | None = None
     ) -> _core.Receipt:
@@ -233,8 +248,11 @@ class Engine(_core.Engine):
     def push_bars(
         self, symbol: str, timeframe: str, table: Any, replace: bool = False, *, source: Source = "trade"
     ) -> dict[str, int]:
-        """Put in ready bars: history, or backfill. Larger timeframes are rolled up from them, and
-        readers see all of it at once. Rows may come in any order.
+        """Put in ready bars. Larger timeframes are rolled up from them, and readers see all of it at
+        once. Rows may come in any order.
+
+        The table is taken to hold every bar from its first to its last: where it has none, nothing
+        was traded. What `mark_gap` said is missing there is then known.
 
         Args:
             timeframe: which of the engine's timeframes the bars are of.
@@ -249,23 +267,41 @@ class Engine(_core.Engine):
         Raises:
             DataError: a row that cannot be right; nothing was applied.
         """
+        return self._put_bars(symbol, timeframe, source, table, replace, None)[0]
+
+    def replace_bars(
+        self,
+        symbol: str,
+        timeframe: str,
+        table: Any,
+        start_ns: int,
+        end_ns: int,
+        *,
+        source: Source = "trade",
+    ) -> tuple[dict[str, int], list[_core.Bar]]:
+        """Backfill: `push_bars` with `replace`, for a table of all bars that open in
+        `start_ns <= ts < end_ns` (int ns UTC); it may be empty, and gaps in that time are filled even so.
+
+        Returns:
+            The counts of `push_bars`, and the closed bars of all timeframes that changed, each once,
+            with their new revision numbers; smaller timeframes first.
+        """
+        return self._put_bars(symbol, timeframe, source, table, True, (start_ns, end_ns))
+
+    def _put_bars(
+        self,
+        symbol: str,
+        timeframe: str,
+        source: Source,
+        table: Any,
+        replace: bool,
+        span: tuple[int, int] | None,
+    ) -> tuple[dict[str, int], list[_core.Bar]]:
         from .tables import bar_columns
 
         b = bar_columns(table)
-        return self._push_bars(
-            symbol,
-            timeframe,
-            source,
-            b.ts,
-            b.open,
-            b.high,
-            b.low,
-            b.close,
-            b.volume,
-            b.vwap,
-            b.trades,
-            replace,
-        )
+        columns = (b.ts, b.open, b.high, b.low, b.close, b.volume, b.vwap, b.trades)
+        return self._push_bars(symbol, timeframe, source, *columns, replace, span)
 
     # readers
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import ssl
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -22,12 +21,13 @@ from typing import Any
 
 from signalrcore.hub.base_hub_connection import BaseHubConnection
 
-from .address import HubAddress
 from .auth import Token
 from .clock import Clock
-from .errors import ConnectionFailed, SubscribeRefused
+from .errors import ConnectionFailed, HubClosed, LoggedOut, SubscribeRefused
 from .link_limits import LinkLimits
+from .projectx import LOGOUT_TARGET
 from .protocol import RawJsonProtocol
+from .route import Route
 from .socketclient import SocketClient
 from .transport import HubTransport
 from .wakeup import Waiter
@@ -46,7 +46,7 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
 
     def __init__(
         self,
-        address: HubAddress,
+        route: Route,
         *,
         token: Token | None,
         feed: Callable[[bytes, int], Sequence[bytes]],
@@ -54,15 +54,14 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
         limits: LinkLimits,
         clock: Clock,
         waiter: Waiter,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         # No headers: signalrcore would put them into every invocation and into its logs. The token
         # goes to the socket alone.
         super().__init__(
-            str(address),
+            str(route.address),
             skip_negotiation=True,
             headers={},
-            ssl_context=tls,
+            ssl_context=route.tls,
             protocol=RawJsonProtocol(self._take),
         )
         self._feed = feed
@@ -75,17 +74,18 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
         self.hub_pings = 0
         self.controls = 0
         self.unreadable_controls = 0
-        client = SocketClient(address, token=token, tls=tls, limits=limits, clock=clock, waiter=waiter)
+        client = SocketClient(route, token=token, limits=limits, clock=clock, waiter=waiter)
         self.protocol = self._selected_protocol
         self.transport = HubTransport(
             client,
             limits=limits,
+            clock=clock,
             waiter=waiter,
-            url=str(address),
+            url=str(route.address),
             protocol=self.protocol,
             headers={},
             skip_negotiation=True,
-            ssl_context=tls,
+            ssl_context=route.tls,
             on_open=self._callbacks.on_open,
             on_close=self._callbacks.on_close,
             on_reconnect=self._callbacks.on_reconnect,
@@ -158,6 +158,10 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
         elif kind == _CLOSE:
             self._ending = self._closed_by_hub(message)
         else:
+            target = message.get("target")
+            if isinstance(target, str) and target.casefold() == LOGOUT_TARGET:
+                # What it says is told with the event; the log and the error say only that it came.
+                self._ending = LoggedOut("the gateway has logged this session out (GatewayLogout)")
             self._on_control(message)
 
     def _complete(self, message: dict[str, Any]) -> None:
@@ -179,5 +183,6 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
 
     def _closed_by_hub(self, message: dict[str, Any]) -> ConnectionFailed:
         error = message.get("error")
+        welcome = message.get("allowReconnect") is True
         said = f": {self.transport.client.quote(str(error))}" if error is not None else ""
-        return ConnectionFailed(f"the hub closed the connection{said}")
+        return HubClosed(f"the hub closed the connection{said}", allow_reconnect=welcome)

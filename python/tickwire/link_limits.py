@@ -21,8 +21,12 @@ class LinkLimits:
     # Opening
     token_s: float = 30.0
     """For the token provider to deliver."""
+    negotiate_s: float = 10.0
+    """For negotiate with all its redirects and all that it takes to ask, where it is wanted."""
+    start_s: float = 60.0
+    """For the first connection to be live, all attempts together, where `start="wait"`."""
     connect_s: float = 10.0
-    """For name resolution, TCP, TLS and the HTTP upgrade together."""
+    """For name resolution, TCP, the proxy's tunnel, TLS and the HTTP upgrade together."""
     handshake_s: float = 15.0
     """For the hub's answer to the SignalR handshake."""
     subscribe_s: float = 10.0
@@ -30,7 +34,9 @@ class LinkLimits:
 
     # Staying connected
     ping_s: float = 15.0
-    """After sending nothing for this long, send a SignalR ping; after receiving nothing, a WebSocket ping."""
+    """After sending nothing for this long, send a SignalR ping, or the hub drops the client."""
+    heartbeat_s: float = 5.0
+    """Send a WebSocket ping this often: its answer measures the link, and tells a quiet hub from a dead one."""
     silence_s: float = 30.0
     """After receiving not one byte for this long the link counts as dead."""
     max_message_bytes: int = 32 * 1024 * 1024
@@ -55,9 +61,9 @@ class LinkLimits:
             raise ConfigError(
                 f"LinkLimits.max_message_bytes: got {self.max_message_bytes!r}, expected a whole number"
             )
-        if self.ping_s >= self.silence_s:
+        if self.heartbeat_s >= self.silence_s:
             raise ConfigError(
-                f"LinkLimits.ping_s: got {self.ping_s}, expected less than silence_s ({self.silence_s}), "
+                f"LinkLimits.heartbeat_s: got {self.heartbeat_s}, expected less than silence_s ({self.silence_s}), "
                 "or no answer to a ping can come in time"
             )
         if self.backoff_min_s > self.backoff_max_s:

@@ -13,15 +13,32 @@ from typing import Self
 from .errors import ConnectionFailed, SubscriptionClosed
 from .subscription import Item, Subscription
 
-__all__ = ["LiveSubscription"]
+__all__ = ["LiveSubscription", "SubscriptionQueue"]
+
+
+class SubscriptionQueue:
+    """A subscription as a callback's queue."""
+
+    def __init__(self, live: LiveSubscription) -> None:
+        # Kept, since the client holds its subscriptions weakly.
+        self._live = live
+        self._inner = live._inner
+        self.poll = self._inner.poll
+        self.arm = self._inner._arm
+        self.close = self._inner.close
+        self.stats = self._inner.stats
 
 
 class LiveSubscription:
     """Items of one subscription; closed with its client."""
 
-    def __init__(self, inner: Subscription, failure: Callable[[], BaseException | None]) -> None:
+    def __init__(
+        self, inner: Subscription, failure: Callable[[], BaseException | None], capacity: int
+    ) -> None:
         self._inner = inner
         self._failure = failure
+        self.capacity = capacity
+        """Items held per instrument and timeframe, trades or quotes."""
         self._items: Iterator[Item] = iter(inner)
         self._async_items: AsyncIterator[Item] | None = None
 
@@ -82,6 +99,10 @@ class LiveSubscription:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def queue(self) -> SubscriptionQueue:
+        """What it delivers, for a callback: a client that failed ends it without an error."""
+        return SubscriptionQueue(self)
 
     def _raise_failure(self) -> None:
         error = self._failure()

@@ -1,35 +1,35 @@
 """The socket of one connection attempt.
 
-`SocketClient` owns a TCP or TLS socket for the length of one WebSocket connection: it opens it
-within a deadline, has the HTTP upgrade checked, reads once per wake-up with a large buffer, answers
-pings and closes, and ends in good order. It is signalrcore's client as far as signalrcore's
-transport can see, and uses none of its code.
+`SocketClient` owns a TCP or TLS socket for the length of one WebSocket connection: it has it opened
+and upgraded within a deadline, reads once per wake-up with a large buffer, answers pings and closes,
+and ends in good order. It is signalrcore's client as far as signalrcore's transport can see, and uses
+none of its code.
 
 It runs entirely on the thread that calls `connect` and `poll`; it starts no thread that outlives a
 name resolution and holds no lock while waiting, so it cannot join itself. Only `send` may be called
-from other threads. Frames are parsed in `_core.WebSocket`. Proxies are not supported. What the bytes
+from other threads. Opening is the `Dialer`'s, frames are parsed in `_core.WebSocket`. What the bytes
 mean, when to ping and when to give up are the transport's.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import socket
 import ssl
 import threading
-import time
-from typing import Any, Literal
+from typing import Literal
 
 from signalrcore.transport.base_client import BaseClient
 
-from ._core import WebSocket, __version__
-from .address import HubAddress, is_literal
-from .auth import Token
+from ._core import WebSocket
+from .auth import Secret, Token
 from .clock import Clock
+from .dial import Deadline, Dialer
 from .errors import ConnectionFailed
 from .link_limits import LinkLimits
+from .negotiate import Negotiation
+from .redact import Redactor
+from .route import Route
 from .upgrade import Upgrade
 from .wakeup import READ, WRITE, Waiter
 
@@ -42,8 +42,6 @@ _READ_BYTES = 262_144
 # A hub that makes the client write this much without reading any of it is not going to.
 _MAX_UNSENT_BYTES = 1 << 20
 
-_MAX_QUOTE = 200
-
 _TEXT = 0x1
 
 
@@ -52,20 +50,21 @@ class SocketClient(BaseClient):  # type: ignore[misc]
 
     def __init__(
         self,
-        address: HubAddress,
+        route: Route,
         *,
         token: Token | None,
-        tls: ssl.SSLContext | None,
         limits: LinkLimits,
         clock: Clock,
         waiter: Waiter,
     ) -> None:
-        self._address = address
+        self._route = route
+        self._address = route.address
         self._token = token
-        self._tls = tls
+        self._redactor = Redactor(token)
         self._limits = limits
         self._clock = clock
         self._waiter = waiter
+        self._dialer = Dialer(tls=route.tls, proxies=route.proxies, clock=clock, waiter=waiter)
         self._sock: socket.socket | None = None
         self._socket: WebSocket | None = None
         self._glued = b""
@@ -77,7 +76,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
         self._deaf: ConnectionFailed | None = None
         """Why nothing can be written any more; what the hub has sent can still be read."""
         self.last_read_s = 0.0
-        """`time.monotonic()` of the last byte received."""
+        """When the last byte came, as `Clock.monotonic_s` tells it."""
         self.last_read_ns = 0
         """Time of day of the last byte received, as the clock tells it."""
         self.reads = 0
@@ -85,115 +84,53 @@ class SocketClient(BaseClient):  # type: ignore[misc]
         self.messages = 0
         self.pings = 0
         self.pongs = 0
+        self.last_pong: bytes | None = None
+        """Payload of the last pong."""
 
     # Opening
 
     def connect(self) -> None:
-        """Connect and upgrade within `LinkLimits.connect_s`; an open socket is never left behind."""
-        deadline_s = time.monotonic() + self._limits.connect_s
+        """Negotiate where that is wanted, connect and upgrade, each within its limit of `LinkLimits`.
+
+        An open socket is never left behind.
+        """
+        connection_id = self._negotiate() if self._route.negotiate else None
+        deadline = self._deadline(self._limits.connect_s)
+        upgrade = Upgrade(
+            self._address, self._token, token_in=self._route.token_in, connection_id=connection_id
+        )
+        self._sock = self._dialer.dial(self._address, deadline)
         try:
-            self._sock = self._open(deadline_s)
-            if self._address.secure:
-                self._start_tls(self._sock, deadline_s)
-            self._upgrade(deadline_s)
+            self._dialer.converse(self._sock, upgrade, deadline, "waiting for the answer to the HTTP upgrade")
         except BaseException:
             self.dispose()
             raise
-        # The answer to the upgrade has been in it, and a hub may quote the token there.
-        self._buffer = memoryview(bytearray(_READ_BYTES))
+        self._glued = upgrade.rest or b""
         self._socket = WebSocket(self._limits.max_message_bytes)
         self._stamp_read()
 
-    def _open(self, deadline_s: float) -> socket.socket:
-        host, port = self._address.host, self._address.port
-        try:
-            if is_literal(host):
-                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-            else:
-                found = self._waiter.aside(
-                    lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
-                    deadline_s,
-                    self._too_late("resolving the host's name"),
-                )
-        except socket.gaierror as error:
-            raise ConnectionFailed(f"cannot resolve {host}: {error.strerror}") from error
-        except UnicodeError as error:
-            raise ConnectionFailed(f"cannot resolve {host}: not a host name") from error
-        failure: ConnectionFailed | None = None
-        for left, (family, kind, proto, _, target) in zip(range(len(found), 0, -1), found, strict=True):
-            # An address that does not answer may not use up the time of the ones after it.
-            share_s = (deadline_s - time.monotonic()) / left
-            sock = socket.socket(family, kind, proto)
+    def _negotiate(self) -> Secret | None:
+        """Ask for a connection, where the hub says; its id. The hub may turn out to be elsewhere."""
+        deadline = self._deadline(self._limits.negotiate_s)
+        negotiation = Negotiation(self._address, self._token)
+        while not negotiation.is_done:
+            sock = self._dialer.dial(negotiation.address, deadline)
             try:
-                self._reach(sock, target, time.monotonic() + share_s)
-            except ConnectionFailed as error:
-                failure = error
-                self._drop(sock)
-            except BaseException:
-                self._drop(sock)
-                raise
-            else:
-                return sock
-        raise failure or ConnectionFailed(f"{host} has no address")
+                self._dialer.converse(sock, negotiation, deadline, "waiting for the answer to negotiate")
+            finally:
+                self._dialer.drop(sock)
+        self._address, self._token = negotiation.address, negotiation.token
+        self._redactor.add(negotiation.token)
+        self._redactor.add(negotiation.connection_id)
+        return negotiation.connection_id
 
-    def _reach(self, sock: socket.socket, target: Any, deadline_s: float) -> None:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        code = sock.connect_ex(target)
-        if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
-            self._waiter.wait_until(sock, WRITE, deadline_s, self._too_late("waiting for the TCP connection"))
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code != 0:
-            raise ConnectionFailed(f"cannot connect to {self._address.netloc}: {os.strerror(code)}")
+    def _deadline(self, limit_s: float) -> Deadline:
+        text = f"no connection to {self._address.netloc} within {limit_s} s"
+        return Deadline(self._clock.monotonic_s() + limit_s, text)
 
-    def _start_tls(self, sock: socket.socket, deadline_s: float) -> None:
-        context = self._tls if self._tls is not None else ssl.create_default_context()
-        self._waiter.forget()
-        secure = context.wrap_socket(sock, server_hostname=self._address.host, do_handshake_on_connect=False)
-        self._sock = secure
-        what = self._too_late("waiting for the TLS handshake")
-        while True:
-            try:
-                secure.do_handshake()
-            except ssl.SSLWantReadError:
-                wanted = READ
-            except ssl.SSLWantWriteError:
-                wanted = WRITE
-            except ssl.SSLCertVerificationError as error:
-                raise ConnectionFailed(
-                    f"the certificate of {self._address.netloc} is not trusted: {error.verify_message}"
-                ) from error
-            except OSError as error:
-                raise ConnectionFailed(
-                    f"TLS with {self._address.netloc} failed: {error.strerror or error}"
-                ) from error
-            else:
-                return
-            self._waiter.wait_until(secure, wanted, deadline_s, what)
-
-    def _upgrade(self, deadline_s: float) -> None:
-        upgrade = Upgrade(self._address, f"tickwire/{__version__}")
-        what = self._too_late("waiting for the answer to the HTTP upgrade")
-        # The request holds the token. It goes through the buffer of outgoing bytes, which no
-        # traceback shows and which is emptied whatever happens, and through no variable here.
-        self._out += upgrade.request(self._token)
-        complete = False
-        while not complete:
-            self._flush()
-            if self._deaf is not None:
-                raise self._deaf
-            self._waiter.wait_until(self._live(), READ | WRITE if self._out else READ, deadline_s, what)
-            data = self._read()
-            complete = data is not None and upgrade.feed(data)
-            # The answer may quote the token: it is gone before anything is raised.
-            del data
-        if upgrade.failure is not None:
-            raise upgrade.failure
-        self._glued = upgrade.rest or b""
-
-    def _too_late(self, phase: str) -> str:
-        return f"no connection to {self._address.netloc} within {self._limits.connect_s} s: gave up {phase}"
+    def adopt(self, waiter: Waiter) -> None:
+        """From now on wait through `waiter`, that of the thread that reads from now on."""
+        self._waiter = waiter
 
     # Reading
 
@@ -241,6 +178,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
         self.pings += received.pings
         if received.pongs:
             self.pongs += len(received.pongs)
+            self.last_pong = received.pongs[-1]
         if received.violation is not None:
             self._failure = ConnectionFailed(received.violation)
         elif received.close is not None:
@@ -257,7 +195,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
 
     def _stamp_read(self) -> None:
         self.last_read_ns = self._clock.now_ns()
-        self.last_read_s = time.monotonic()
+        self.last_read_s = self._clock.monotonic_s()
 
     def _read(self) -> bytes | None:
         """What one read returned: empty at the end of the stream, None if nothing was there after all."""
@@ -291,11 +229,11 @@ class SocketClient(BaseClient):  # type: ignore[misc]
             self._out += self._socket.output()
         self._waiter.wake()
 
-    def ping(self) -> None:
+    def ping(self, payload: bytes) -> None:
         """Queue a WebSocket ping; its pong counts as any other byte received."""
         with self._lock:
             if self._socket is not None and self._socket.is_open:
-                self._socket.ping()
+                self._socket.ping(payload)
                 self._out += self._socket.output()
 
     def _flush(self) -> None:
@@ -319,7 +257,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
 
     def close(self) -> None:
         """End the connection in good order, within `LinkLimits.close_s`. For the reading thread."""
-        deadline_s = time.monotonic() + self._limits.close_s
+        deadline_s = self._clock.monotonic_s() + self._limits.close_s
         # A link that breaks while it is being closed is closed.
         with contextlib.suppress(OSError):
             over = self._failure or self._deaf
@@ -337,7 +275,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
         # Closing with unread bytes would send a reset, which may overtake the close frame. So say
         # that nothing more will come, and read what the hub still sends until it ends too.
         sock.shutdown(socket.SHUT_WR)
-        while (remaining_s := deadline_s - time.monotonic()) > 0:
+        while (remaining_s := deadline_s - self._clock.monotonic_s()) > 0:
             sock.settimeout(remaining_s)
             if not sock.recv(_READ_BYTES):
                 return
@@ -345,19 +283,12 @@ class SocketClient(BaseClient):  # type: ignore[misc]
     def dispose(self) -> None:
         """Drop the connection at once. For the reading thread."""
         if self._sock is not None:
-            self._drop(self._sock)
+            self._dialer.drop(self._sock)
             self._sock = None
         self._socket = None
-        # Both may hold the token: the request not sent in full, an answer that quotes it.
         self._out.clear()
         self._buffer = memoryview(b"")
         self._glued = b""
-
-    def _drop(self, sock: socket.socket) -> None:
-        self._waiter.forget()
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
-        sock.close()
 
     def is_connection_closed(self) -> bool:
         """Whether nothing more can be sent."""
@@ -368,10 +299,8 @@ class SocketClient(BaseClient):  # type: ignore[misc]
         return False
 
     def quote(self, text: str) -> str:
-        """What the hub said, fit for a message: the token masked, control characters shown, not too long."""
-        if self._token is not None:
-            text = self._token.redact(text)
-        return repr(text if len(text) <= _MAX_QUOTE else text[:_MAX_QUOTE] + "…")
+        """What the hub said, fit for a message: secrets masked, control characters shown, not too long."""
+        return self._redactor.quote(text)
 
     def _live(self) -> socket.socket:
         if self._sock is None:

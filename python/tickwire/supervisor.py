@@ -1,114 +1,111 @@
 """The thread behind a client: attempts at the hub, one after the other, until told to stop.
 
-The `Supervisor` makes a new `Attempt` after each failure, when its `RetryPolicy` says so, and is the
-only owner of the thread; that thread is also the one that reads the socket and pushes into the
-engine. What it cannot recover from (a fault in the engine or the configuration, a first attempt
-that fails while the caller waits for it) ends it, with the error kept for everyone who waits.
+The `Supervisor` makes a new `Attempt` with a fresh token after each failure, as the `RetryPolicy`
+says, and is the only owner of the thread; that thread is also the one that reads the socket and
+pushes into the engine. What it cannot recover from (a fault that the table calls final, a fault in
+the engine or the configuration) ends it, with the error kept for everyone who waits.
 
-It does not choose between kinds of link failure and does not judge the market's silence.
+It does not log in and does not judge the market's silence.
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import random
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from .attempt import Attempt, Counters, Plan
-from .errors import ConnectionFailed
+from .attempt import Attempt
+from .auth import Token
+from .errors import ConnectionFailed, LoggedOut, SessionTakenOver
+from .events import Disconnected, Reconnecting
+from .events import LoggedOut as LoggedOutEvent
+from .events import SessionTakenOver as SessionTakenOverEvent
+from .plan import Counters, Plan
+from .policy import RetryPolicy
 from .wakeup import Stopped, Waiter
 
-__all__ = ["Backoff", "RetryPolicy", "State", "Supervisor"]
-
-
-class RetryPolicy(Protocol):
-    """Decides whether and when to try again."""
-
-    def delay_s(self, failures: int, error: ConnectionFailed) -> float | None:
-        """Seconds to wait after the `failures`-th failure in a row, or None to give up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Doubling delays up to a limit, each shortened by up to half at random, for ever.
-
-    The random part keeps a thousand clients of a hub that restarts from coming back at once.
-    """
-
-    min_s: float
-    max_s: float
-
-    def delay_s(self, failures: int, error: ConnectionFailed) -> float | None:  # noqa: ARG002
-        """Never None: this policy does not give up."""
-        # Beyond 2**32 the limit has long been reached, and a float would overflow in the end.
-        full_s = min(self.max_s, self.min_s * 2.0 ** min(failures - 1, 32))
-        return full_s * random.uniform(0.5, 1.0)
-
+__all__ = ["State", "Supervisor"]
 
 State: TypeAlias = Literal["new", "connecting", "live", "reconnecting", "closed", "failed"]
 
+# A connection that ends this close to the expiry of its token was ended for it.
+_EXPIRY_SLACK_NS = 5_000_000_000
+# The socket is changed this long before the token expires, where it has to be.
+_SWAP_AHEAD_NS = 60_000_000_000
+
 
 class Supervisor:
-    """Owns the thread. `start` once, `stop` from anywhere, `join` from any other thread.
+    """Owns the thread. `start` once, `stop` from anywhere."""
 
-    With `fail_fast`, a failure before the hub was ever live ends it instead of being tried again.
-    """
-
-    def __init__(
-        self, plan: Plan, policy: RetryPolicy, *, fail_fast: bool, on_end: Callable[[], None]
-    ) -> None:
+    def __init__(self, plan: Plan, policy: RetryPolicy, *, on_end: Callable[[], None]) -> None:
         self._plan = plan
         self._policy = policy
-        self._fail_fast = fail_fast
         self._on_end = on_end
-        self._waiter = Waiter()
+        self._waiter = Waiter(plan.clock, plan.tasks)
         self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._attempt: Attempt | None = None
         self._lost_ns: int | None = None
         self._counters = Counters()
+        self._expiry_ends_links = plan.swap == "expiry"
+        self._swap_asked = False
         self.state: State = "new"
         self.error: BaseException | None = None
         self.live: Future[None] = Future()
         """Settled when the first connection has all its streams, or when there will be none."""
         self.live.set_running_or_notify_cancel()
 
-    def start(self, name: str, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Begin; an async token provider runs on `loop` if there is one."""
-        self._loop = loop
+    def start(self) -> None:
+        """Begin."""
         self.state = "connecting"
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._thread = self._plan.tasks.thread("link", self._run, stop=self._waiter.stop)
 
     def stop(self) -> None:
         """Ask for the end. Never blocks."""
         self._waiter.stop()
-
-    def join(self, timeout_s: float) -> bool:
-        """Wait for the end of the thread; whether it has ended. From the thread itself: at once."""
         if self._thread is None:
             self._end()
-        elif self._thread is not threading.current_thread():
-            self._thread.join(timeout_s)
-            return not self._thread.is_alive()
-        return True
 
-    def status(self) -> dict[str, Any]:
-        """State and counters, the living connection included."""
-        status: dict[str, Any] = {"state": self.state} | dataclasses.asdict(self._counters)
+    def swap(self) -> None:
+        """Change to a new socket beside the living one, at the next opportunity."""
+        self._swap_asked = True
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The attempt of this moment."""
+        return self._attempt
+
+    @property
+    def counters(self) -> Counters:
+        """Counts of all connections that have ended."""
+        return self._counters
+
+    @property
+    def lost_ns(self) -> int | None:
+        """When the last connection that was live was last heard, int ns UTC."""
+        return self._lost_ns
+
+    def counted(self) -> dict[str, int]:
+        """Counters, the living connection included."""
+        counts = dataclasses.asdict(self._counters)
+        del counts["last_error"]
         attempt = self._attempt
         if attempt is not None:
-            for name, count in attempt.counted().items():
-                status[name] += count
-        live_since_s = attempt.live_since_s if attempt is not None else None
-        status["live_s"] = time.monotonic() - live_since_s if live_since_s is not None else None
-        heard_ns = attempt.last_heard_ns if attempt is not None else None
+            for name, count in attempt.link.counted().items():
+                counts[name] += count
+        return counts
+
+    def status(self) -> dict[str, Any]:
+        """State and counters, and when it was last heard; plain values."""
+        status: dict[str, Any] = {"state": self.state} | self.counted()
+        status["last_error"] = self._counters.last_error
+        attempt = self._attempt
+        live_since_s = heard_ns = None
+        if attempt is not None:
+            live_since_s, heard_ns = attempt.live_since_s, attempt.link.last_heard_ns
+        now_s = self._plan.clock.monotonic_s()
+        status["live_s"] = now_s - live_since_s if live_since_s is not None else None
         status["last_heard_ns"] = heard_ns if heard_ns is not None else self._lost_ns
         return status
 
@@ -127,51 +124,116 @@ class Supervisor:
     def _end(self) -> None:
         self.state = "closed" if self.error is None else "failed"
         self._waiter.close()
+        closed = ConnectionFailed("the client was closed before it was connected")
         try:
+            self._plan.wanted.close(self.error or closed)
             self._on_end()
         finally:
             if not self.live.done():
-                closed = ConnectionFailed("the client was closed before it was connected")
                 self.live.set_exception(self.error or closed)
 
     def _supervise(self) -> None:
-        counters = self._counters
         while True:
-            counters.attempts += 1
-            attempt = self._attempt = Attempt(self._plan, self._waiter, counters, self._lost_ns)
-            try:
-                attempt.run(self._loop, self._went_live)
-            except ConnectionFailed as error:
-                delay_s = self._after_failure(attempt, error)
-            finally:
-                self._account(attempt)
-            self.state = "reconnecting"
+            self._counters.attempts += 1
+            delay_s = self._try_once()
+            self.state = "reconnecting" if self.live.done() else "connecting"
             self._waiter.sleep(delay_s)
+
+    def _try_once(self) -> float:
+        """One attempt to its end; seconds to wait before the next. Raises what is final."""
+        plan = self._plan
+        token: Token | None = None
+        attempt: Attempt | None = None
+        try:
+            token = plan.login.token(self._waiter, plan.limits.token_s)
+            attempt = self._attempt = Attempt(
+                plan,
+                self._waiter,
+                self._counters,
+                token=token,
+                lost_ns=self._lost_ns,
+                swap_due=self._is_swap_due,
+            )
+            attempt.run(self._went_live)
+        except ConnectionFailed as error:
+            if attempt is not None:
+                token = attempt.link.token
+            return self._after_failure(attempt, token, error)
+        finally:
+            if attempt is not None:
+                self._account(attempt)
 
     def _went_live(self) -> None:
         self.state = "live"
         if not self.live.done():
             self.live.set_result(None)
 
-    def _after_failure(self, attempt: Attempt, error: ConnectionFailed) -> float:
-        counters = self._counters
-        counters.failures += 1
-        counters.last_error = f"{type(error).__name__}: {error}"
-        if self._fail_fast and not self.live.done():
-            raise error
-        lived_s = time.monotonic() - attempt.live_since_s if attempt.live_since_s is not None else 0.0
-        counters.failures_in_a_row = (
-            1 if lived_s >= self._plan.limits.stable_s else counters.failures_in_a_row + 1
+    def _after_failure(self, attempt: Attempt | None, token: Token | None, error: ConnectionFailed) -> float:
+        plan, counters = self._plan, self._counters
+        now_s = plan.clock.monotonic_s()
+        live_since_s = attempt.live_since_s if attempt is not None else None
+        rule, decision = self._policy.failed(
+            error,
+            lived_s=now_s - live_since_s if live_since_s is not None else 0.0,
+            was_live=self.live.done(),
+            token_changes=plan.login.can_change,
         )
-        delay_s = self._policy.delay_s(counters.failures_in_a_row, error)
-        if delay_s is None:
+        counters.failures += 1
+        counters.failures_in_a_row = self._policy.in_a_row
+        counters.last_error = f"{type(error).__name__}: {error}"
+        if attempt is not None and live_since_s is not None:
+            plan.tell(
+                Disconnected,
+                connection=attempt.link.number,
+                reason=str(error),
+                fault=rule.fault,
+                last_heard_ns=attempt.link.last_heard_ns,
+            )
+            self._learn_expiry(token)
+        self._tell_login(rule.blames_token, token, error)
+        if decision.delay_s is None:
             raise error
-        return delay_s
+        plan.tell(
+            Reconnecting,
+            failures=self._policy.in_a_row,
+            delay_s=decision.delay_s,
+            reason=str(error),
+            fault=rule.fault,
+        )
+        return decision.delay_s
+
+    def _tell_login(self, blames_token: bool, token: Token | None, error: ConnectionFailed) -> None:
+        plan = self._plan
+        if isinstance(error, SessionTakenOver):
+            plan.tell(SessionTakenOverEvent, reason=str(error))
+        elif isinstance(error, LoggedOut):
+            plan.tell(LoggedOutEvent, reason=str(error))
+            plan.login.logged_out(token, str(error))
+        elif blames_token:
+            plan.login.refused(token)
+
+    def _learn_expiry(self, token: Token | None) -> None:
+        ends_ns = self._plan.login.expires_ns(token)
+        if ends_ns is not None and self._plan.swap == "learn":
+            ended_ns = self._plan.clock.now_ns()
+            if abs(ended_ns - ends_ns) <= _EXPIRY_SLACK_NS:
+                self._expiry_ends_links = True
+
+    def _is_swap_due(self, token: Token | None) -> bool:
+        """Whether the hub is going to end this token's connection, and another token is to be had."""
+        if self._swap_asked:
+            self._swap_asked = False
+            return True
+        if not self._expiry_ends_links:
+            return False
+        ends_ns = self._plan.login.expires_ns(token)
+        if ends_ns is None or self._plan.login.is_current(token):
+            return False
+        return ends_ns - self._plan.clock.now_ns() <= _SWAP_AHEAD_NS
 
     def _account(self, attempt: Attempt) -> None:
         if attempt.live_since_s is not None:
-            self._lost_ns = attempt.last_heard_ns
+            self._lost_ns = attempt.link.last_heard_ns
         # Taken away first: a reader between the two lines misses the counts rather than doubling them.
         self._attempt = None
-        for name, count in attempt.counted().items():
-            setattr(self._counters, name, getattr(self._counters, name) + count)
+        self._counters.add(attempt.link.counted())

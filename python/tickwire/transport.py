@@ -10,7 +10,6 @@ machine and its callbacks. A transport serves one connection.
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import Any
 
 from signalrcore.messages.close_message import CloseMessage
@@ -18,6 +17,7 @@ from signalrcore.messages.ping_message import PingMessage
 from signalrcore.transport.base_transport import TransportState
 from signalrcore.transport.websockets.websocket_transport import WebsocketTransport
 
+from .clock import Clock
 from .errors import ConnectionFailed, ConnectTimeout, HandshakeRefused
 from .link_limits import LinkLimits
 from .protocol import SEPARATOR, RawJsonProtocol
@@ -36,21 +36,34 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
     _client: SocketClient
     protocol: RawJsonProtocol
 
-    def __init__(self, client: SocketClient, *, limits: LinkLimits, waiter: Waiter, **kwargs: Any) -> None:
+    def __init__(
+        self, client: SocketClient, *, limits: LinkLimits, clock: Clock, waiter: Waiter, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self._client = client
         self._limits = limits
+        self._clock = clock
         self._waiter = waiter
         self._answer = b""
         self._refusal: HandshakeRefused | None = None
         self._last_message_s = 0.0
         self._last_ping_s = 0.0
-        self._unanswered_s = 0.0
+        self._heartbeats = 0
+        self._asked: tuple[bytes, float] | None = None
+        self.round_trip_s: float | None = None
+        """Of the last WebSocket ping that was answered, in seconds; None before the first."""
+        self._pinged_s: float | None = None
+        """When the first ping since the last byte was sent."""
 
     @property
     def client(self) -> SocketClient:
         """The socket, for its times and counters."""
         return self._client
+
+    def adopt(self, waiter: Waiter) -> None:
+        """From now on wait through another thread's waiter."""
+        self._waiter = waiter
+        self._client.adopt(waiter)
 
     def create_client(self) -> SocketClient:
         """The client given; a transport serves one connection."""
@@ -70,11 +83,11 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
 
     def _shake_hands(self) -> None:
         self.send_handshake()
-        deadline_s = time.monotonic() + self._limits.handshake_s
+        deadline_s = self._clock.monotonic_s() + self._limits.handshake_s
         while not self.handshake_received:
             if self._waiter.is_stopped:
                 raise Stopped
-            remaining_s = deadline_s - time.monotonic()
+            remaining_s = deadline_s - self._clock.monotonic_s()
             if remaining_s <= 0:
                 raise ConnectTimeout(
                     f"the hub did not answer the SignalR handshake within {self._limits.handshake_s} s"
@@ -82,15 +95,18 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
             self._pass_on(self._client.poll(remaining_s))
             if self._refusal is not None:
                 raise self._refusal
+        self._last_ping_s = self._clock.monotonic_s()
         self._set_state(TransportState.connected)
 
     def poll(self, timeout_s: float) -> None:
         """Wait at most `timeout_s` for one read, and hand on what it brought; keep the link alive."""
-        wait_s = min(timeout_s, self._keep_alive(time.monotonic()))
+        wait_s = min(timeout_s, self._keep_alive(self._clock.monotonic_s()))
         self._pass_on(self._client.poll(wait_s))
         # After the read: a thread that was held up for long must find what came meanwhile before it
         # calls the hub silent.
-        self._check_silence(time.monotonic())
+        now_s = self._clock.monotonic_s()
+        self._note_pong(now_s)
+        self._check_silence(now_s)
 
     def _pass_on(self, payload: bytes) -> None:
         if payload:
@@ -125,22 +141,36 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
     def send(self, message: object, on_invocation: object = None) -> None:  # noqa: ARG002
         """Queue one SignalR message. From any thread; never blocks."""
         self._client.send(self.protocol.encode(message))
-        self._last_message_s = time.monotonic()
+        self._last_message_s = self._clock.monotonic_s()
 
     def _keep_alive(self, now_s: float) -> float:
         """Ping where it is time to, and tell how many seconds from now to look again."""
-        ping_s = self._limits.ping_s
+        ping_s, heartbeat_s = self._limits.ping_s, self._limits.heartbeat_s
         # A hub drops clients that it hears nothing from, and counts SignalR messages alone.
         if now_s - self._last_message_s >= ping_s:
             self.send(PingMessage())
-        # A SignalR ping has no answer; a WebSocket ping tells a quiet market from a dead link.
-        heard_s = self._client.last_read_s
-        if now_s - max(heard_s, self._last_ping_s) >= ping_s:
-            self._client.ping()
-            if self._last_ping_s <= heard_s:
-                self._unanswered_s = now_s
+        # A SignalR ping has no answer; a WebSocket ping tells a quiet market from a dead link, and its
+        # answer comes behind all that the hub sent before: the way that ticks take.
+        if now_s - self._last_ping_s >= heartbeat_s:
+            self._heartbeats += 1
+            self._client.ping(str(self._heartbeats).encode())
+            if self._pinged_s is None:
+                self._pinged_s = now_s
+            if self._asked is None:
+                self._asked = (str(self._heartbeats).encode(), now_s)
             self._last_ping_s = now_s
-        return min(self._last_message_s, max(heard_s, self._last_ping_s)) + ping_s - now_s
+        return min(self._last_message_s + ping_s, self._last_ping_s + heartbeat_s) - now_s
+
+    def _note_pong(self, now_s: float) -> None:
+        """Measure the round trip of the oldest ping that was unanswered."""
+        if self._asked is not None and self._client.last_pong == self._asked[0]:
+            self.round_trip_s = now_s - self._asked[1]
+            self._asked = None
+
+    @property
+    def unanswered_s(self) -> float:
+        """For how long the oldest ping has waited for its answer; 0 if none does."""
+        return 0.0 if self._asked is None else self._clock.monotonic_s() - self._asked[1]
 
     def _check_silence(self, now_s: float) -> None:
         """The link is dead if the first ping since the last byte has waited for as long as is allowed.
@@ -149,11 +179,14 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
         the time to answer.
         """
         heard_s = self._client.last_read_s
-        patience_s = self._limits.silence_s - self._limits.ping_s
-        if self._last_ping_s > heard_s and now_s - self._unanswered_s >= patience_s:
+        if self._pinged_s is not None and heard_s > self._pinged_s:
+            self._pinged_s = None
+        patience_s = self._limits.silence_s - self._limits.heartbeat_s
+        if self._pinged_s is not None and now_s - self._pinged_s >= patience_s:
             raise ConnectTimeout(
                 f"the hub has been silent for {now_s - heard_s:.1f} s (limit {self._limits.silence_s} s) "
-                "and does not answer pings"
+                "and does not answer pings",
+                fault="silent",
             )
 
     def stop(self) -> None:

@@ -10,7 +10,6 @@ out of sight.
 from __future__ import annotations
 
 import logging
-import re
 from http import HTTPStatus
 
 from websockets.client import ClientProtocol
@@ -19,13 +18,13 @@ from websockets.protocol import OPEN
 from websockets.uri import WebSocketURI
 
 from .address import HubAddress
-from .auth import Token
+from .auth import Secret, Token
 from .errors import ConnectionFailed, UpgradeRefused
+from .http_head import USER_AGENT, Head, phrase, retry_after_s, status_of
+from .redact import in_url
+from .route import TokenPlace
 
 __all__ = ["Upgrade"]
-
-_MAX_HEAD_BYTES = 64 * 1024
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r\n)")
 
 # `websockets` logs every header of both sides at DEBUG. A logger that is not registered anywhere and
 # that no configuration reaches keeps the token out of every log.
@@ -35,43 +34,55 @@ _silent = logging.Logger("tickwire.upgrade", level=logging.CRITICAL + 1)  # noqa
 class Upgrade:
     """One request for an upgrade and its answer."""
 
-    def __init__(self, address: HubAddress, user_agent: str) -> None:
+    def __init__(
+        self,
+        address: HubAddress,
+        token: Token | None,
+        *,
+        token_in: TokenPlace = "header",
+        connection_id: Secret | None = None,
+    ) -> None:
+        """`connection_id`: what a negotiate gave out, a secret like the token; None if there was none."""
         uri = WebSocketURI(address.secure, address.host, address.port, address.path, address.query)
-        self._netloc = address.netloc
-        self._user_agent = user_agent
+        self.peer = address.netloc
+        """With whom, as messages name it."""
+        self._token = token
+        self._token_in = token_in
+        self._connection_id = connection_id
         self._protocol: ClientProtocol | None = ClientProtocol(uri, logger=_silent)
-        self._head = bytearray()
+        self._head = Head()
         self.failure: ConnectionFailed | None = None
         self.rest: bytes | None = None
         """What followed the answer, once it has been accepted; already WebSocket frames."""
 
-    def request(self, token: Token | None) -> bytes:
+    def request(self) -> bytes:
         """The request. It holds the token: put it where no exception shows it, and forget it."""
         if self._protocol is None:
             raise RuntimeError("an Upgrade serves one request")
         request = self._protocol.connect()
-        request.headers["User-Agent"] = self._user_agent
-        if token is not None:
-            request.headers["Authorization"] = f"Bearer {token.reveal()}"
+        request.headers["User-Agent"] = USER_AGENT
+        if self._connection_id is not None:
+            request.path += f"{_joint(request.path)}id={in_url(self._connection_id).reveal()}"
+        if self._token is not None:
+            if self._token_in == "header":
+                request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+            else:
+                request.path += f"{_joint(request.path)}access_token={in_url(self._token).reveal()}"
         return request.serialize()
 
     def feed(self, data: bytes) -> bool:
         """Take in the next bytes of the answer, empty at the end of the stream; whether it is decided."""
         if not data:
-            self._fail(ConnectionFailed(f"{self._netloc} ended the connection during the HTTP upgrade"))
+            self._fail(ConnectionFailed(f"{self.peer} ended the connection during the HTTP upgrade"))
             return True
-        self._head += data
-        end = self._head.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self._head) > _MAX_HEAD_BYTES:
+        whole = self._head.feed(data)
+        if whole is None:
+            if self._head.is_too_long:
                 self._fail(
-                    ConnectionFailed(
-                        f"{self._netloc} sent over 64 KiB of HTTP headers; this is no SignalR hub"
-                    )
+                    ConnectionFailed(f"{self.peer} sent over 64 KiB of HTTP headers; this is no SignalR hub")
                 )
             return self.failure is not None
-        head, rest = bytes(self._head[: end + 4]), bytes(self._head[end + 4 :])
-        self._head.clear()
+        head, rest = whole
         failure = self._judge(head)
         if failure is not None:
             self._fail(failure)
@@ -79,21 +90,27 @@ class Upgrade:
             self.rest = rest
         return True
 
-    def _fail(self, failure: ConnectionFailed) -> None:
+    def abandon(self) -> None:
+        """Forget an answer that was not whole, which may quote the token."""
         self._head.clear()
         self._protocol = None
+
+    def _fail(self, failure: ConnectionFailed) -> None:
+        self.abandon()
         self.failure = failure
 
     def _judge(self, head: bytes) -> ConnectionFailed | None:
-        match = _STATUS_LINE.match(head)
-        if match is None:
+        status = status_of(head)
+        if status is None:
             return ConnectionFailed(
-                f"{self._netloc} did not answer the HTTP upgrade in HTTP/1.1; check host and port"
+                f"{self.peer} did not answer the HTTP upgrade in HTTP/1.1; check host and port",
+                fault="violation",
             )
-        status = int(match[1])
         if status != HTTPStatus.SWITCHING_PROTOCOLS:
-            # Judged by the status line alone: the body may be long, or never come.
-            return UpgradeRefused(_refusal(self._netloc, status), status=status)
+            # Judged by the head alone: the body may be long, or never come.
+            return UpgradeRefused(
+                _refusal(self.peer, status), status=status, retry_after_s=retry_after_s(head)
+            )
         # The protocol object keeps the answer, so it must not outlive this judgement.
         protocol, self._protocol = self._protocol, None
         if protocol is None:
@@ -101,25 +118,27 @@ class Upgrade:
         protocol.receive_data(head)
         if protocol.state is OPEN:
             return None
-        return _objection(self._netloc, protocol.handshake_exc)
+        return _objection(self.peer, protocol.handshake_exc)
+
+
+def _joint(target: str) -> str:
+    return "&" if "?" in target else "?"
 
 
 def _objection(netloc: str, reason: Exception | None) -> ConnectionFailed:
     if isinstance(reason, InvalidHeader):
-        return ConnectionFailed(
+        text = (
             f"{netloc} answered the upgrade with a wrong or missing {reason.name} header; "
             "something other than a WebSocket server answers there"
         )
-    if isinstance(reason, NegotiationError):
-        return ConnectionFailed(f"{netloc} chose a WebSocket extension or subprotocol that was not offered")
-    return ConnectionFailed(f"{netloc} sent an upgrade answer that is not valid HTTP")
+    elif isinstance(reason, NegotiationError):
+        text = f"{netloc} chose a WebSocket extension or subprotocol that was not offered"
+    else:
+        text = f"{netloc} sent an upgrade answer that is not valid HTTP"
+    return ConnectionFailed(text, fault="violation")
 
 
 def _refusal(netloc: str, status: int) -> str:
-    try:
-        phrase = f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        phrase = str(status)
     advice = {
         401: "the token is missing, wrong or expired",
         403: "the token does not allow this hub",
@@ -131,4 +150,4 @@ def _refusal(netloc: str, status: int) -> str:
             advice = "redirects are not followed; use the hub's final URL"
         else:
             advice = "expected 101 Switching Protocols"
-    return f"{netloc} refused the upgrade with HTTP {phrase}: {advice}"
+    return f"{netloc} refused the upgrade with HTTP {phrase(status)}: {advice}"

@@ -10,11 +10,14 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
-import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from .clock import Clock
 from .errors import ConnectTimeout
+
+if TYPE_CHECKING:
+    from .tasks import Tasks
 
 __all__ = ["READ", "WRITE", "Stopped", "Waiter"]
 
@@ -35,7 +38,10 @@ class Stopped(BaseException):
 class Waiter:
     """The one place where a connection's thread sleeps."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, tasks: Tasks | None = None) -> None:
+        """`tasks` owns the threads that `aside` starts; without it nobody does."""
+        self._clock = clock
+        self._tasks = tasks
         self._bell, self._rope = socket.socketpair()
         self._bell.setblocking(False)
         self._rope.setblocking(False)
@@ -76,7 +82,7 @@ class Waiter:
             self._selector.modify(sock, events)
             self._events = events
         ready = 0
-        for key, mask in self._selector.select(max(timeout_s, 0.0)):
+        for key, mask in self._clock.select(self._selector, max(timeout_s, 0.0)):
             if key is self._bell_key:
                 self._drain()
             else:
@@ -84,9 +90,9 @@ class Waiter:
         return ready
 
     def wait_until(self, sock: socket.socket, events: int, deadline_s: float, what: str) -> None:
-        """Wait until `sock` is ready; else `Stopped`, or `ConnectTimeout` at `deadline_s` (`time.monotonic`)."""
+        """Wait until `sock` is ready; else `Stopped`, or `ConnectTimeout` at `deadline_s` (`Clock.monotonic_s`)."""
         while not self._stopped:
-            remaining_s = deadline_s - time.monotonic()
+            remaining_s = deadline_s - self._clock.monotonic_s()
             if remaining_s <= 0:
                 raise ConnectTimeout(what)
             if self.wait(sock, events, remaining_s):
@@ -95,12 +101,12 @@ class Waiter:
 
     def sleep(self, seconds: float) -> None:
         """Sleep, whatever wakes; `Stopped` ends it early."""
-        deadline_s = time.monotonic() + seconds
+        deadline_s = self._clock.monotonic_s() + seconds
         while not self._stopped:
-            remaining_s = deadline_s - time.monotonic()
+            remaining_s = deadline_s - self._clock.monotonic_s()
             if remaining_s <= 0:
                 return
-            self._doze(remaining_s)
+            self.doze(remaining_s)
         raise Stopped
 
     def aside(self, function: Callable[[], T], deadline_s: float, what: str) -> T:
@@ -118,14 +124,17 @@ class Waiter:
                 box.append((None, error))
             self.wake()
 
-        threading.Thread(target=run, name=f"{threading.current_thread().name}-aside", daemon=True).start()
+        if self._tasks is not None:
+            self._tasks.thread("aside", run)
+        else:
+            threading.Thread(target=run, name="tickwire-aside", daemon=True).start()
         while not box:
             if self._stopped:
                 raise Stopped
-            remaining_s = deadline_s - time.monotonic()
+            remaining_s = deadline_s - self._clock.monotonic_s()
             if remaining_s <= 0:
                 raise ConnectTimeout(what)
-            self._doze(remaining_s)
+            self.doze(remaining_s)
         result, error = box.pop()
         try:
             if error is not None:
@@ -153,9 +162,10 @@ class Waiter:
         self._bell.close()
         self._rope.close()
 
-    def _doze(self, timeout_s: float) -> None:
+    def doze(self, timeout_s: float) -> None:
+        """Sleep until `wake`, `stop` or `timeout_s` seconds later."""
         self.forget()
-        if self._selector.select(timeout_s):
+        if self._clock.select(self._selector, timeout_s):
             self._drain()
 
     def _drain(self) -> None:

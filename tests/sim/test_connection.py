@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Conne
 
 from hubs import PATIENCE_S, UNIT_S
 from sim.peer import Peer
+from sim.wire import Wire
 from tickwire import sim
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["json", "messagepack"])
@@ -215,6 +216,17 @@ def test_a_close_message_of_the_client_is_followed_by_a_websocket_close(protocol
         peer.send({"type": 7})
         with pytest.raises(ConnectionClosedOK):
             peer.ws.recv(PATIENCE_S)
+        hub.wait_until(lambda h: not h.connection().is_open)
+        assert hub.connection().closed_reason == "client sent Close"
+
+
+def test_a_close_message_is_seen_though_a_close_frame_comes_right_behind_it():
+    with sim.Hub() as hub, Wire(hub) as wire:
+        wire.shake()
+        close = b'{"type":7}\x1e'
+        frames = bytes([0x81, 0x80 | len(close)]) + bytes(4) + close + b"\x88\x82" + bytes(4) + b"\x03\xe8"
+        wire.sock.sendall(frames)  # in one segment
+        assert wire.rest() == (b"\x88\x02\x03\xe8", True)
         hub.wait_until(lambda h: not h.connection().is_open)
         assert hub.connection().closed_reason == "client sent Close"
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -13,38 +10,10 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, Inv
 
 from hubs import PATIENCE_S
 from sim.peer import Peer, elements, negotiate, ticks_in
+from sim.wire import Wire
 from tickwire import ConfigError, sim
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["json", "messagepack"])
-
-
-class RawLink:
-    """A bare TCP link to the hub, on which FIN and RST can be told apart."""
-
-    def __init__(self, hub: sim.Hub) -> None:
-        place = urlsplit(hub.url)
-        self.sock = socket.create_connection((place.hostname, place.port), PATIENCE_S)
-        self.sock.sendall(
-            f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {hub.token()}\r\n"
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
-        )
-
-    def send(self, record: dict[str, Any]) -> None:
-        payload = json.dumps(record).encode() + b"\x1e"
-        assert len(payload) < 126
-        self.sock.sendall(bytes([0x81, 0x80 | len(payload)]) + bytes(4) + payload)
-
-    def rest(self) -> tuple[bytes, bool]:
-        """All that still comes, and whether it ended in order (FIN) or by a reset."""
-        got = b""
-        with self.sock:
-            try:
-                while part := self.sock.recv(65536):
-                    got += part
-            except ConnectionResetError:
-                return got, False
-        return got, True
 
 
 # Link faults
@@ -53,7 +22,8 @@ class RawLink:
 @pytest.mark.parametrize("how", ["fin", "rst"])
 def test_a_dropped_link(how: str):
     with sim.Hub() as hub:
-        link = RawLink(hub)
+        link = Wire(hub)
+        link.ask_upgrade()
         link.send({"protocol": "json", "version": 1})
         hub.wait_until(lambda h: bool(h.connections) and h.connection().protocol == "json")
         hub.fault(sim.Drop(how))
@@ -231,7 +201,8 @@ def test_a_link_that_drops_at_a_stage(at: str, how: str):
             with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
                 negotiate(hub)
             return
-        link = RawLink(hub)
+        link = Wire(hub)
+        link.ask_upgrade()
         if at == "handshake":
             link.send({"protocol": "json", "version": 1})
         got, in_order = link.rest()
@@ -260,12 +231,50 @@ def test_faults_that_cannot_work_are_refused():
         for call in (
             lambda: hub.fault(sim.Silence()),  # nobody is there
             lambda: hub.fault(sim.Silence(), connection=7),
-            lambda: hub.fault(sim.Silence(), after_ticks=0),
+            lambda: hub.fault(sim.Silence(), after_ticks=-1),
+            lambda: hub.fault(sim.Silence(), at="rest"),
+            lambda: hub.fault(sim.Silence(), only="/hubs/market"),
+            lambda: hub.fault(sim.Drop(), at="negotiate"),
+            lambda: hub.fault(sim.Refuse(500), at="handshake"),
+            lambda: hub.fault(sim.Skew(1.0), at="subscribe"),
+            lambda: hub.fault(sim.Listen(), connection=None, only="x"),
             lambda: hub.fault(sim.Silence(), after_ticks=1, times=0),
             lambda: hub.fault(sim.Refuse(500), connection=1),
             lambda: hub.fault(sim.Drop(at="upgrade"), after_ticks=5),
             lambda: sim.Refuse(101),
+            lambda: sim.Refuse(500, at="handshake"),
             lambda: sim.Drop("gently"),
+            lambda: sim.Drop(at="dawn"),
+            lambda: sim.NoAnswer(at="dawn"),
+            lambda: sim.Late(0.0),
+            lambda: sim.Late(float("nan")),
+            lambda: sim.CloseFrame(65_536),
+            lambda: sim.CloseFrame(None, "why"),
+            lambda: sim.CloseFrame(1000, "x" * 124),
+            lambda: sim.CloseFrame(end="slowly"),
+            lambda: sim.Ping(b"x" * 126),
+            lambda: sim.Ping(limit_s=0),
+            lambda: sim.Inject(b"", form="letter"),
+            lambda: sim.Inject(b"", form="bytes", glued=True),
+            lambda: sim.Logout(delay_s=-1),
+            lambda: sim.Glue((("GatewayTrade",), ())),
+            lambda: sim.Glue((), at="negotiate"),
+            lambda: sim.Unlisten(0),
+            lambda: sim.Skew(float("inf")),
+            lambda: sim.Delay(-1),
+            lambda: sim.Delay(jitter_s=float("nan")),
+            lambda: sim.Dribble(0),
+            lambda: sim.Dribble(pause_s=-1),
+            lambda: sim.Fragment(0),
+            lambda: sim.Split(0),
+            lambda: sim.Lose(0.0),
+            lambda: sim.Lose(1.5),
+            lambda: sim.Lose(kinds=("bars",)),
+            lambda: sim.Duplicate(behind=-1),
+            lambda: sim.Reorder(0),
+            lambda: sim.Hub(close_expired="yes"),
+            lambda: sim.Hub(one_session=sim.Refuse(401)),
+            lambda: sim.Hub(slow_s=0),
         ):
             with pytest.raises(ConfigError):
                 call()

@@ -119,7 +119,7 @@ def _run(engine: TimedEngine, settings: _Settings) -> dict[str, Any]:
     import polars as pl  # noqa: F401
     import rich.live  # noqa: F401
 
-    from tickwire.client import connect
+    from tickwire.connecting import connect
 
     from .hubprocess import HubProcess
     from .latency import Latency, Strategy

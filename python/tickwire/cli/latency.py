@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tickwire import _core
-from tickwire.clock import Clock, SystemClock
+from tickwire.clock import Clock
 from tickwire.engine import Engine
 from tickwire.subscription import Subscription
 
@@ -63,7 +63,7 @@ class TimedEngine(Engine):
     def feed(self, name: str = "main", **options: Any) -> Any:
         """The feed, with a note taken after each push."""
         self.reads = deque()
-        return _TimedFeed(super().feed(name, **options), self.reads, SystemClock())
+        return _TimedFeed(super().feed(name, **options), self.reads, Clock())
 
 
 class _TimedFeed:
@@ -88,7 +88,7 @@ class Strategy(threading.Thread):
         self.taken: deque[tuple[int, int, int]] = deque()
 
     def run(self) -> None:
-        now_ns, note = SystemClock().now_ns, self.taken.append
+        now_ns, note = Clock().now_ns, self.taken.append
         tick: Any
         for tick in self._ticks:
             note((tick.ts_event, tick.ts_recv, now_ns()))

@@ -230,7 +230,7 @@ def _straight(engine: Engine, ticks: TickFile, advance: Callable[[int], None]) -
 
 
 def _through_hub(engine: Engine, ticks: TickFile, advance: Callable[[int], None]) -> None:
-    from tickwire.client import connect
+    from tickwire.connecting import connect
     from tickwire.sim import Hub, Replay
 
     streams = [f"{kind}s" for kind in sorted(ticks.kinds)]

@@ -7,6 +7,19 @@
         hub.wait_finished()
         print(hub.sent.ticks)
 
+Faults are data, and `Hub.fault` says when and where they strike:
+
+    hub.fault(tw.sim.Drop("rst"), after_ticks=1_000)                   # in mid-stream
+    hub.fault(tw.sim.CloseMessage("maintenance"), at="handshake")      # behind the handshake's answer
+    hub.fault(tw.sim.Refuse(429, headers=(("retry-after", "3"),)))     # the next upgrade
+    hub.fault(tw.sim.Delay(0.05, jitter_s=0.02), connection=1)         # from now on, until Resume
+
+Those that befall a link: `Drop`, `Silence`, `CloseMessage`, `CloseFrame`, `Ping`, `Inject`, `Logout`,
+and `Resume`, which ends the lasting ones: `Silence`, `Delay`, `Dribble`, `Fragment`, `Split`, `Lose`,
+`Duplicate`, `Reorder`. Those that take the place of an answer: `Refuse`, `NoAnswer`, `Late`,
+`WrongAccept`, `HandshakeError`, `Glue`, `SubscribeError`, `NoData`. Those that befall the hub:
+`Unlisten`, `Listen`, `Skew`. Whatever they do, `Hub.connections` tells what each client was really sent.
+
 It shares no code with tickwire's client or decoder, so that each checks the other. `python -m
 tickwire.sim` runs it as a process of its own.
 """
@@ -15,33 +28,85 @@ from __future__ import annotations
 
 from .accounting import ClientFrame, ConnectionInfo, HttpRequest, Lateness, Sent, SentMessage
 from .contracts import Contract, contracts
-from .faults import CloseMessage, Drop, Fault, HandshakeError, Inject, NoAnswer, Refuse, Resume, Silence
+from .distortions import Delay, Distortion, Dribble, Duplicate, Fragment, Lose, Reorder, Split
+from .faults import (
+    CloseFrame,
+    CloseMessage,
+    Drop,
+    Fault,
+    GateFault,
+    Glue,
+    HandshakeError,
+    HubFault,
+    Inject,
+    Late,
+    LinkFault,
+    Listen,
+    Logout,
+    NoAnswer,
+    NoData,
+    Ping,
+    Refuse,
+    Resume,
+    Silence,
+    Skew,
+    Stage,
+    SubscribeError,
+    Unlisten,
+    WrongAccept,
+)
 from .hub import Hub
 from .market import Market
 from .replay import Replay
+from .rest import Rest, refusal
 from .ticks import Block, Source
 
 __all__ = [
     "Block",
     "ClientFrame",
+    "CloseFrame",
     "CloseMessage",
     "ConnectionInfo",
     "Contract",
+    "Delay",
+    "Distortion",
+    "Dribble",
     "Drop",
+    "Duplicate",
     "Fault",
+    "Fragment",
+    "GateFault",
+    "Glue",
     "HandshakeError",
     "HttpRequest",
     "Hub",
+    "HubFault",
     "Inject",
+    "Late",
     "Lateness",
+    "LinkFault",
+    "Listen",
+    "Logout",
+    "Lose",
     "Market",
     "NoAnswer",
+    "NoData",
+    "Ping",
     "Refuse",
+    "Reorder",
     "Replay",
+    "Rest",
     "Resume",
     "Sent",
     "SentMessage",
     "Silence",
+    "Skew",
     "Source",
+    "Split",
+    "Stage",
+    "SubscribeError",
+    "Unlisten",
+    "WrongAccept",
     "contracts",
+    "refusal",
 ]

@@ -50,10 +50,15 @@ class ConnectionInfo:
     Attributes:
         id: number of the connection, from 1 up in order of the upgrades.
         hub: "market" or "user".
+        user: whose token opened it; None without one.
         protocol: "json" or "messagepack"; None before the handshake.
         subscriptions: (kind, contract id) pairs, kind being "trade", "quote" or "depth".
-        sent: what it was sent.
+        sent: what it was sent, copies that faults made included.
+        duplicated: ticks of `sent` that were copies.
+        lost: ticks that were to be sent and that a fault swallowed; no part of `sent`. Ticks of the
+            stream that came up in a silence are not among them: nobody took part.
         received_messages: WebSocket messages that the client sent.
+        pongs: WebSocket pongs that the client sent; their payloads are in `Hub.frames`.
         opened_ns: wall clock at the upgrade, ns UTC.
         closed_ns: wall clock at the end of the TCP connection, or None while it is open.
         closed_reason: why it ended, or None while it is open.
@@ -62,10 +67,14 @@ class ConnectionInfo:
 
     id: int
     hub: str
+    user: str | None
     protocol: str | None
     subscriptions: frozenset[tuple[str, str]]
     sent: Sent
+    duplicated: int
+    lost: int
     received_messages: int
+    pongs: int
     opened_ns: int
     closed_ns: int | None
     closed_reason: str | None
@@ -79,7 +88,7 @@ class ConnectionInfo:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A negotiate or upgrade request and its answer.
+    """A negotiate, upgrade or REST request and its answer.
 
     The headers are kept as they came, the Authorization value included: tests for leaked tokens
     look here. That is right for a simulator whose tokens are worth nothing elsewhere.
@@ -91,6 +100,7 @@ class HttpRequest:
         headers: names in lower case, values as sent.
         status: status of the answer, or None if it was left without one.
         note: why it was refused, or "".
+        body: the request's body.
     """
 
     method: str
@@ -99,6 +109,7 @@ class HttpRequest:
     headers: dict[str, str] = field(hash=False)
     status: int | None
     note: str
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

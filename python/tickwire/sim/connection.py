@@ -1,136 +1,155 @@
 """One WebSocket connection of the hub, from its upgrade to the end of its TCP connection.
 
 An `asyncio.Protocol`, so that a frame is answered in the call that delivers it and no connection
-needs a task of its own. `websockets` parses and writes frames (it answers pings and echoes a close
-by itself); this module adds the SignalR handshake, invocations, keep-alive and time limits.
-Compression is never agreed to.
+needs a task of its own. `websockets` parses frames, answers pings and echoes a close; `conversation`
+speaks SignalR, `outbox` sends, `keepalive` watches the time. Compression is never agreed to.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
-import sys
-import time
-from collections import deque
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 
-from . import codec, faults
-from .accounting import ClientFrame, ConnectionInfo, Sent, SentMessage
-from .codec import CodecError, HubProtocol
-from .encode import TARGETS
-from .methods import answer
-from .ticks import DEPTH, QUOTE, TRADE
+from .accounting import ClientFrame, ConnectionInfo
+from .conversation import Conversation
+from .distortions import Distortion
+from .faults import CloseFrame, Drop, GateFault, Glue, Inject, LinkFault
+from .keepalive import KeepAlive
+from .link import end_link, undelivered_bytes
+from .messages import event_message, opcode_of
+from .outbox import Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from websockets.server import ServerProtocol
 
     from .core import Core
+    from .messages import TickMessage
+    from .tokens import Grant
 
-__all__ = ["Connection", "TickMessage"]
+__all__ = ["Connection"]
 
-
-_LINGER_ZERO = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-
-
-class TickMessage(NamedTuple):
-    """A WebSocket message that carries ticks, framed once for all connections that get it."""
-
-    frame: bytes
-    payload: bytes
-    records: int
-    trades: int
-    quotes: int
-    depth: int
+_SETTLE_POLL_S = 0.001
 
 
 class Connection(asyncio.Protocol):
-    """State, counters and timers of one connection; used on the hub's loop only."""
+    """State and timers of one connection; used on the hub's loop only.
 
-    def __init__(self, core: Core, number: int, hub: str, ws: ServerProtocol) -> None:
+    Args:
+        core: the hub.
+        number: from 1 up.
+        hub: "market" or "user".
+        path: of the request.
+        ws: the protocol of `websockets`, with the upgrade's answer waiting in it.
+        grant: what its token grants, or None without one.
+    """
+
+    def __init__(
+        self, core: Core, number: int, hub: str, path: str, ws: ServerProtocol, grant: Grant | None
+    ) -> None:
         self.number = number
         self.hub = hub
-        self.protocol: HubProtocol | None = None
-        self.silenced = False
-        self.subscriptions: set[tuple[str, str]] = set()
-        self.keys: frozenset[int] = frozenset()
-        """`Event.key`s of the subscriptions, for the stream."""
-        self.wants_full: set[int] = set()
-        """Instruments of which the next quote must be a full one."""
-        self.sent_log: deque[SentMessage] = deque(maxlen=core.settings.keep_sent)
-        self.ticks_sent = 0
+        self.path = path
+        self.grant = grant
         self.closed = asyncio.Event()
+        self.outbox = Outbox(core.loop, core.settings, self._on_ticks)
+        self.conversation = Conversation(core, self)
+        self.keepalive = KeepAlive(core, self)
 
         self._core = core
         self._loop = core.loop
         self._ws = ws
         self._transport: asyncio.Transport | None = None
-        self._handshake = b""
         self._fragments: list[bytes] = []
         self._fragments_binary = False
         self._received = 0
-        self._trades = self._quotes = self._depth = self._records = self._messages = self._bytes = 0
-        self._opened_ns = time.time_ns()
+        self._pongs = 0
+        self._opened_ns = core.clock.now_ns()
         self._closed_ns: int | None = None
         self._reason: str | None = None
-        self._writable = asyncio.Event()
-        self._writable.set()
-        now = self._loop.time()
-        self._last_sent = self._last_heard = now
-        limit = self._loop.call_later(core.settings.handshake_s, self._handshake_late)
-        self._timers: dict[str, asyncio.TimerHandle] = {"handshake": limit}
+        self._ending = False
+        self._held_open = False
+        self._later: set[asyncio.TimerHandle] = set()
+        self._handshake_limit = self._loop.call_later(core.settings.handshake_s, self._handshake_late)
+        self._close_limit: asyncio.TimerHandle | None = None
+        self._slow_limit: asyncio.TimerHandle | None = None
 
-    # What the hub reads.
+    # What the hub reads
 
     @property
     def streams(self) -> bool:
         """Whether it takes part in the stream now."""
-        return bool(self.keys) and not self.silenced and self.is_open
+        return bool(self.conversation.keys) and not self.outbox.silenced and self.is_open
 
     @property
     def is_open(self) -> bool:
         """Whether hub messages can be sent."""
-        return self.protocol is not None and self._takes_messages
+        return self.conversation.protocol is not None and self.takes_messages
 
     @property
-    def _takes_messages(self) -> bool:
-        # What is sent counts as sent, so it must not be handed to a transport that throws it away.
-        return self._ws.state is OPEN and self._transport is not None and not self._transport.is_closing()
+    def is_ending(self) -> bool:
+        """Whether a Close or a fault has begun to end it, so that what comes behind is not looked at."""
+        return self._reason is not None or self._ending
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether WebSocket messages can be sent."""
+        open_ = self._ws.state is OPEN and not self._ending
+        return open_ and self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def user(self) -> str | None:
+        """Whose token opened it."""
+        return None if self.grant is None else self.grant.sub
 
     def info(self) -> ConnectionInfo:
         """A snapshot."""
         close = self._ws.close_rcvd
+        protocol = self.conversation.protocol
         return ConnectionInfo(
             id=self.number,
             hub=self.hub,
-            protocol=None if self.protocol is None else self.protocol.name,
-            subscriptions=frozenset(self.subscriptions),
-            sent=self.sent(),
+            user=self.user,
+            protocol=None if protocol is None else protocol.name,
+            subscriptions=frozenset(self.conversation.subscriptions),
+            sent=self.outbox.sent(),
+            duplicated=self.outbox.duplicated,
+            lost=self.outbox.lost,
             received_messages=self._received,
+            pongs=self._pongs,
             opened_ns=self._opened_ns,
             closed_ns=self._closed_ns,
             closed_reason=self._reason if self._closed_ns is not None else None,
             close_code=None if close is None else int(close.code),
         )
 
-    def sent(self) -> Sent:
-        """The counters of what was sent."""
-        return Sent(self._trades, self._quotes, self._depth, self._records, self._messages, self._bytes)
-
     # asyncio.Protocol
 
-    def adopt(self, transport: asyncio.Transport, trailing: bytes) -> None:
-        """Take over the transport after the upgrade, with the bytes that came behind it."""
+    def adopt(
+        self, transport: asyncio.Transport, trailing: bytes, fault: GateFault | LinkFault | None
+    ) -> None:
+        """Take over the transport at the upgrade, with the bytes that came behind the request.
+
+        A fault that struck the upgrade strikes behind its answer; a distortion takes the answer in.
+        """
         self._transport = transport
+        self.outbox.attach(transport)
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=self._core.settings.write_buffer_bytes)
-        self._flush()
+        if isinstance(fault, Distortion):
+            self.outbox.distort(fault)
+        if isinstance(fault, Glue):
+            answer, events = self.conversation.answer_early(fault)
+            self.outbox.glued(b"".join(self._ws.data_to_send()) + answer, events, messages=2)
+        else:
+            self._flush()
+        if isinstance(fault, LinkFault) and not isinstance(fault, Distortion):
+            self._core.armed.strike(fault, self)
+        self._core.armed.pull(self)
         if trailing:
             self.data_received(trailing)
 
@@ -142,111 +161,89 @@ class Connection(asyncio.Protocol):
                 self._on_frame(event)
 
     def pause_writing(self) -> None:
-        self._writable.clear()
+        self.outbox.pause()
+        slow_s = self._core.settings.slow_s
+        if slow_s is not None:
+            self._slow_limit = self._loop.call_later(slow_s, self.abort, "client too slow")
 
     def resume_writing(self) -> None:
-        self._writable.set()
+        self.outbox.unpause()
+        if self._slow_limit is not None:
+            self._slow_limit.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
-        for timer in self._timers.values():
-            timer.cancel()
-        self._closed_ns = time.time_ns()
+        for timer in (self._handshake_limit, self._close_limit, self._slow_limit, *self._later):
+            if timer is not None:
+                timer.cancel()
+        self.keepalive.stop()
+        self.outbox.close()
+        self._closed_ns = self._core.clock.now_ns()
         if self._reason is None:
             if self._ws.parser_exc is not None:
                 self._reason = f"bad frame: {self._ws.parser_exc}"
             else:
                 closed = self._ws.close_rcvd is not None
                 self._reason = "client closed" if closed else "client dropped the link"
-        self._writable.set()
         self.closed.set()
         self._core.lost(self)
+
+    def later(self, seconds: float, function: Callable[[], None]) -> None:
+        """Call something in so many seconds, unless the connection is gone by then."""
+
+        def call() -> None:
+            self._later.discard(timer)
+            function()
+
+        timer = self._loop.call_later(seconds, call)
+        self._later.add(timer)
 
     # Sending
 
     def send_ticks(self, messages: Sequence[TickMessage]) -> None:
-        """Send messages of the stream; link faults that wait for a tick count strike in between."""
-        if self._core.triggers or self.sent_log.maxlen:
-            for message in messages:
-                if self._send_batch((message,)) and self.sent_log.maxlen:
-                    ticks = message.trades + message.quotes + message.depth
-                    entry = SentMessage(self._messages, message.records, ticks, message.payload)
-                    self.sent_log.append(entry)
-                self._core.pull_triggers(self)
-        else:
-            self._send_batch(messages)
-
-    def _send_batch(self, messages: Sequence[TickMessage]) -> bool:
-        if not self.streams:
-            return False
-        for _, _, records, trades, quotes, depth in messages:
-            self._records += records
-            self._trades += trades
-            self._quotes += quotes
-            self._depth += depth
-            self.ticks_sent += trades + quotes + depth
-        self._messages += len(messages)
-        self._write(b"".join([message.frame for message in messages]))
-        return True
+        """Send messages of the stream; faults that wait for a tick count strike in between."""
+        if self.outbox.plain and not self._core.armed.watching:
+            if self.streams:
+                self.outbox.batch(messages)
+            return
+        for message in messages:
+            if self.streams:
+                self.outbox.ticks(message)
 
     def send_event(self, target: str, arguments: list[Any]) -> bool:
         """Send one event outside the stream; the elements of market events count as ticks."""
-        if not self.is_open or self.silenced or self.protocol is None:
+        protocol = self.conversation.protocol
+        if protocol is None or not self.takes_messages or self.outbox.silenced:
             return False
-        self.send_message(self.protocol.invocation(target, arguments))
-        if target in TARGETS:
-            data = arguments[-1] if arguments else None
-            ticks = len(data) if isinstance(data, list) and target != TARGETS[QUOTE] else 1
-            self._trades += ticks * (target == TARGETS[TRADE])
-            self._quotes += ticks * (target == TARGETS[QUOTE])
-            self._depth += ticks * (target == TARGETS[DEPTH])
-            self._records += 1
-            self.ticks_sent += ticks
-            self._core.pull_triggers(self)
+        message = event_message(protocol, [(target, *arguments)])
+        if message.records:
+            self.outbox.ticks(message)
+        else:
+            self.outbox.message(message.opcode, message.payload)
         return True
-
-    def send_ws_ping(self, payload: bytes) -> None:
-        """Send a WebSocket ping."""
-        if not self.silenced and self._takes_messages:
-            self._ws.send_ping(payload)
-            self._flush()
 
     def send_message(self, payload: bytes, *, text: bool | None = None) -> None:
         """Send one WebSocket message, in the frame type of the protocol unless told."""
-        if self.silenced or not self._takes_messages:
+        if not self.takes_messages:
             return
-        if text is None:
-            text = self.protocol is None or not self.protocol.binary
-        if text:
-            self._ws.send_text(payload)
+        protocol = self.conversation.protocol
+        if text is not None:
+            opcode = Opcode.TEXT if text else Opcode.BINARY
         else:
-            self._ws.send_binary(payload)
-        self._messages += 1
-        self._flush()
+            opcode = Opcode.TEXT if protocol is None else opcode_of(protocol)
+        self.outbox.message(opcode, payload)
 
-    async def drained(self) -> None:
-        """Return once the client has taken enough for more to be written, or is gone."""
-        await self._writable.wait()
-
-    @property
-    def backed_up(self) -> bool:
-        """Whether the client takes less than it is sent."""
-        return not self._writable.is_set()
+    def _on_ticks(self) -> None:
+        self._core.armed.pull(self)
+        self._core.ask_waiters()
 
     def _flush(self) -> None:
         for chunk in self._ws.data_to_send():
-            if chunk:
-                self._write(chunk)
-            elif self._transport is not None and not self.silenced:
+            if chunk and not self._ending:
+                self.outbox.raw(chunk)
+            elif not chunk and not self._held_open:
                 # websockets marks the end of its side with an empty chunk. The server closes the
-                # TCP connection first, which `close` does after what is still buffered.
-                self._transport.close()
-
-    def _write(self, data: bytes) -> None:
-        if self._transport is None or self._transport.is_closing() or self.silenced:
-            return
-        self._bytes += len(data)
-        self._last_sent = self._loop.time()
-        self._transport.write(data)
+                # TCP connection first, which the transport does behind what is still buffered.
+                self.outbox.end()
 
     # Receiving
 
@@ -264,6 +261,9 @@ class Connection(asyncio.Protocol):
                     self._fragments = []
                     self._on_message(whole, self._fragments_binary)
             case control:
+                if control is Opcode.PONG:
+                    self._pongs += 1
+                    self.keepalive.ponged(data)
                 self._keep(control.name.lower(), data)
 
     def _keep(self, kind: str, payload: bytes) -> None:
@@ -272,151 +272,101 @@ class Connection(asyncio.Protocol):
 
     def _on_message(self, payload: bytes, binary: bool) -> None:
         self._received += 1
-        self._last_heard = self._loop.time()
+        self.keepalive.heard()
         self._keep("binary" if binary else "text", payload)
-        if self._reason is not None:
-            return
-        try:
-            if self.protocol is None:
-                self._on_handshake(payload)
-            else:
-                self._on_messages(self.protocol, payload)
-        except CodecError as error:
-            if self.protocol is None:
-                self.send_message(codec.handshake_reply(str(error)))
-            else:
-                self.send_close_message("Connection closed with an error.", None)
-            self.close(f"bad message: {error}")
+        if not self.is_ending:
+            self.conversation.take(payload)
 
-    def _on_handshake(self, payload: bytes) -> None:
-        self._handshake += payload
-        record, separator, rest = self._handshake.partition(codec.RECORD_SEPARATOR)
-        if not separator:
-            return
-        name, version = codec.parse_handshake(record)
-        self._timers.pop("handshake").cancel()
-        match self._core.gate.take("handshake"):
-            case faults.NoAnswer():
-                # Deaf from here on: later messages join a handshake that never completes.
-                self._reason = "fault: handshake not answered"
-                return
-            case faults.HandshakeError(error=text):
-                self.send_message(codec.handshake_reply(text))
-                self.close("fault: handshake error")
-                return
-            case faults.Drop(how=how):
-                self.drop(how, f"fault: dropped by {how.upper()} at the handshake")
-                return
-        protocol = codec.protocol_named(name)
-        if protocol is None:
-            self._refuse_handshake(f"The protocol '{name}' is not supported.")
-            return
-        if version != 1 or isinstance(version, bool):
-            self._refuse_handshake(f"The server does not support version {version} of the '{name}' protocol.")
-            return
-        # The answer already goes out in the frame type of the protocol, as ASP.NET sends it.
-        self.protocol = protocol
-        self.send_message(codec.handshake_reply())
-        settings = self._core.settings
-        self._timers["ping"] = self._loop.call_later(settings.ping_s, self._ping_if_idle)
-        self._timers["silence"] = self._loop.call_later(settings.silence_s, self._drop_if_silent)
-        self._core.changed()
-        if rest:
-            self._on_messages(protocol, rest)
-
-    def _refuse_handshake(self, why: str) -> None:
-        self.send_message(codec.handshake_reply(why))
-        self.close(f"handshake refused: {why}")
-
-    def _on_messages(self, protocol: HubProtocol, payload: bytes) -> None:
-        for message in protocol.parse(payload):
-            match message.type:
-                case codec.INVOCATION | codec.STREAM_INVOCATION:
-                    self._on_invocation(protocol, message)
-                case codec.CLOSE:
-                    self.close("client sent Close")
-                case _:
-                    pass  # pings have been noted; completions, cancellations, acks concern nobody here
-
-    def _on_invocation(self, protocol: HubProtocol, message: codec.ClientMessage) -> None:
-        call, error = answer(self.hub, message.target, message.arguments, self._core.contracts)
-        if message.type == codec.STREAM_INVOCATION:
-            call, error = None, f"'{message.target}' is not a stream."
-        # The completion goes out before the subscription counts, so that it precedes the first event.
-        if message.invocation_id is not None:
-            self.send_message(protocol.completion(message.invocation_id, error=error))
-        if call is not None and call.action != "none":
-            pair = (call.kind, call.contract)
-            if call.action == "subscribe":
-                self.subscriptions.add(pair)
-            else:
-                self.subscriptions.discard(pair)
-            self._core.subscribed(self, call)
-
-    # Keep-alive and time limits
-
-    def _ping_if_idle(self) -> None:
-        idle_s = self._loop.time() - self._last_sent
-        wait_s = self._core.settings.ping_s - idle_s
-        if wait_s <= 0:
-            if self.protocol is not None:
-                self.send_message(self.protocol.ping())
-                self._core.changed()
-            wait_s = self._core.settings.ping_s
-        self._timers["ping"] = self._loop.call_later(wait_s, self._ping_if_idle)
-
-    def _drop_if_silent(self) -> None:
-        wait_s = self._core.settings.silence_s - (self._loop.time() - self._last_heard)
-        if wait_s <= 0 and self._transport is not None:
-            # Without the wait for what is buffered: a client that is gone will not take it.
-            self._reason = self._reason or "client silent for too long"
-            self._transport.abort()
-        else:
-            self._timers["silence"] = self._loop.call_later(wait_s, self._drop_if_silent)
+    def handshake_came(self) -> None:
+        """The client's handshake has been read."""
+        self._handshake_limit.cancel()
 
     def _handshake_late(self) -> None:
-        self.send_message(codec.handshake_reply("Handshake was canceled."))
+        self.conversation.refuse("Handshake was canceled.")
         self.close("no handshake in time")
 
     # Ending
 
-    def send_close_message(self, error: str | None, allow_reconnect: bool | None) -> None:
-        """Send a SignalR Close message; the WebSocket stays open."""
-        if self.protocol is not None:
-            self.send_message(self.protocol.close(error, allow_reconnect))
-
     def close(self, reason: str, code: int = 1000) -> None:
         """Close the WebSocket; the TCP connection goes when the client echoes, or after a while."""
-        if self._closed_ns is not None or self._transport is None:
+        if self._closed_ns is not None or self._transport is None or self.outbox.silenced:
             return
         self._reason = self._reason or reason
-        if self._ws.state is OPEN:
+        if self._ws.state is OPEN and not self._ending:
             self._ws.send_close(code)
             self._flush()
-        if "close" not in self._timers:
-            limit_s = self._core.settings.close_s
-            self._timers["close"] = self._loop.call_later(limit_s, self._transport.abort)
+        self._limit_close()
 
-    def drop(self, how: Literal["fin", "rst"], reason: str) -> None:
+    def close_frame(self, fault: CloseFrame) -> None:
+        """Send the close frame of a fault."""
+        if not self.takes_messages or self._transport is None or self.outbox.silenced:
+            return
+        code = "without a code" if fault.code is None else fault.code
+        self._reason = self._reason or f"fault: close frame {code}"
+        payload = b"" if fault.code is None else fault.code.to_bytes(2, "big") + fault.reason.encode()
+        # By hand: websockets sends none of the codes that are not allowed.
+        self.outbox.raw(Frame(Opcode.CLOSE, payload).serialize(mask=False))
+        self._ending = True
+        self._held_open = fault.end == "never"
+        if fault.end == "echo":
+            self._limit_close()
+        elif fault.end == "fin":
+            self.outbox.end()
+        elif fault.end == "rst":
+            self._settle_and_reset()
+
+    def drop(self, fault: Drop, where: str = "") -> None:
         """End the TCP connection without a WebSocket close."""
         if self._closed_ns is not None or self._transport is None:
             return
-        self._reason = self._reason or reason
-        end_link(self._transport, how)
+        self._reason = self._reason or f"fault: dropped by {fault.how.upper()}{where}"
+        self._ending = True
+        if fault.settle and fault.how == "rst":
+            self._settle_and_reset()
+        else:
+            end_link(self._transport, fault.how)
 
-    def abort(self) -> None:
+    def abort(self, reason: str = "") -> None:
         """End the TCP connection at once, without what is still buffered."""
         if self._transport is not None:
+            self._reason = self._reason or reason or None
             self._transport.abort()
 
+    def _limit_close(self) -> None:
+        if self._close_limit is None:
+            self._close_limit = self._loop.call_later(self._core.settings.close_s, self.abort)
 
-def end_link(transport: asyncio.Transport, how: Literal["fin", "rst"]) -> None:
-    """End a TCP connection: in order behind what was written, or by a reset."""
-    if how == "fin":
-        transport.close()
-        return
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is not None:
-        # Lingering for zero seconds makes closing send RST instead of FIN.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
-    transport.abort()
+    def _settle_and_reset(self, until_s: float | None = None) -> None:
+        if self._transport is None or self._closed_ns is not None:
+            return
+        limit_s = self._loop.time() + self._core.settings.close_s if until_s is None else until_s
+        waiting = undelivered_bytes(self._transport) or not self.outbox.empty
+        if waiting and self._loop.time() < limit_s:
+            self.later(_SETTLE_POLL_S, lambda: self._settle_and_reset(limit_s))
+        else:
+            end_link(self._transport, "rst")
+
+    # Link faults
+
+    def silence(self, *, reading: bool) -> None:
+        """Send nothing more, and read nothing more either unless told to."""
+        self.outbox.silence()
+        if not reading and self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """End silence and distortions."""
+        self.outbox.resume()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def inject(self, fault: Inject) -> None:
+        """Send the bytes of a fault."""
+        if fault.glued:
+            self.outbox.glue(fault.payload)
+        elif fault.form == "bytes":
+            if self.takes_messages:
+                self.outbox.raw(fault.payload)
+        else:
+            text = None if fault.form == "message" else fault.form == "text"
+            self.send_message(fault.payload, text=text)

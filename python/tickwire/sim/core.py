@@ -1,6 +1,7 @@
 """The hub as it lives on its event loop: sockets, connections, waiting, and the end of it all.
 
-Everything here runs on one loop and takes no locks; `hub.Hub` is the door for other threads.
+Everything here runs on one loop and takes no locks; `hub.Hub` is the door for other threads. Time of
+day is the clock's, waiting and durations are the loop's.
 """
 
 from __future__ import annotations
@@ -12,20 +13,24 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from .accounting import ClientFrame, ConnectionInfo, HttpRequest, Sent
+from .armed import Armed
 from .connection import Connection
-from .faults import Gate, LinkFault, Trigger, apply
+from .faults import CloseMessage, Logout
 from .http import HttpPeer
+from .listener import Listener
 from .stream import Stream
 from .ticks import KINDS, Source
+from .tokens import Grant, TokenIssuer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from websockets.server import ServerProtocol
 
-    from .methods import Call
+    from tickwire.clock import Clock
+
+    from .routes import Handler
     from .settings import Settings
-    from .tokens import TokenIssuer
 
 __all__ = ["Core"]
 
@@ -35,22 +40,26 @@ _KEPT_CONNECTIONS = 1_000
 class Core:
     """The state of a running hub."""
 
-    def __init__(self, settings: Settings, source: Source | None, tokens: TokenIssuer) -> None:
+    def __init__(self, settings: Settings, source: Source | None, clock: Clock) -> None:
         self.settings = settings
         self.source = source
-        self.tokens = tokens
+        self.clock = clock
+        self.tokens = TokenIssuer(clock)
         self.contracts = None if source is None else frozenset(source.symbols)
         """Contracts that can be subscribed to; None for any."""
-        self.gate = Gate()
-        self.triggers: list[Trigger] = []
+        self.symbol_index = {} if source is None else {name: n for n, name in enumerate(source.symbols)}
+        self.hubs = {settings.path: "market", settings.user_path: "user"}
+        """Names of the hubs by their paths."""
+        self.routes: dict[str, Handler] = {}
+        """REST: what answers a POST to a path."""
+        self.armed = Armed(self)
+        self.listener = Listener(lambda: HttpPeer(self), self.changed)
         self.peers: set[HttpPeer] = set()
         self.requests: deque[HttpRequest] = deque(maxlen=settings.keep_requests)
         self.frames: deque[ClientFrame] = deque(maxlen=settings.keep_frames)
         self.stream = None if source is None else Stream(self, source)
-        self.port = 0
 
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._server: asyncio.Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._told = False
         self._connections: dict[int, Connection] = {}
@@ -60,7 +69,6 @@ class Core:
         self._negotiated: dict[str, tuple[str, float]] = {}
         self._ids: dict[str, int] = {}
         self._waiters: list[tuple[Callable[[], bool], Future[None]]] = []
-        self._symbol_index = {} if source is None else {name: n for n, name in enumerate(source.symbols)}
 
     # Life
 
@@ -74,8 +82,7 @@ class Core:
     async def start(self) -> None:
         """Listen, and get the stream ready."""
         self._loop = asyncio.get_running_loop()
-        self._server = await self._loop.create_server(lambda: HttpPeer(self), "127.0.0.1", self.settings.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self.listener.start(self.settings.port)
         if self.stream is not None:
             self._task = self._loop.create_task(self.stream.run(), name="tickwire sim stream")
             self._task.add_done_callback(lambda _: self.changed())
@@ -98,22 +105,20 @@ class Core:
 
     async def stop(self) -> None:
         """Close everything: clients get all that was sent and a close, and `close_s` to take them."""
-        if self._server is None:
-            return
-        self._server.close()
+        await self.listener.stop()
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task])
         for peer in list(self.peers):
             peer.abort()
         for connection in self.live:
-            connection.silenced = False
+            connection.resume()
             connection.close("hub stopped", 1001)
         await self._gone([connection.closed for connection in self.live], self.settings.close_s)
         for connection in self.live:
             connection.abort()
         await self._gone([*(c.closed for c in self.live), *(peer.closed for peer in self.peers)], None)
-        await self._server.wait_closed()
+        await self.listener.wait_closed()
         for _, future in self._waiters:
             future.cancel()
         self._waiters.clear()
@@ -133,21 +138,29 @@ class Core:
         """Connections whose TCP connection stands."""
         return list(self._connections.values())
 
+    def chosen(self, number: int | None) -> list[Connection]:
+        """The live connection of this number, or all of them."""
+        return [c for c in self.live if number in (None, c.number)]
+
+    def of_user(self, connection: Connection) -> list[Connection]:
+        """The live connections of one user, on both hubs."""
+        return [c for c in self.live if c.user == connection.user]
+
     def infos(self) -> tuple[ConnectionInfo, ...]:
         """Snapshots of the latest thousand closed connections and of all open ones."""
         return (*self._past, *(connection.info() for connection in self.live))
 
     def sent(self) -> Sent:
         """Totals over all connections there ever were."""
-        return sum((connection.sent() for connection in self.live), self._past_sent)
+        return sum((connection.outbox.sent() for connection in self.live), self._past_sent)
 
     def negotiate(self, hub: str, version: int) -> tuple[str, str]:
         """A new connection id and token; the one that the version uses opens a WebSocket once."""
         connection_id, connection_token = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
-        now = self.loop.time()
+        now_s = self.loop.time()
         limit_s = self.settings.negotiated_s
-        self._negotiated = {k: v for k, v in self._negotiated.items() if now - v[1] < limit_s}
-        self._negotiated[connection_token if version >= 1 else connection_id] = (hub, now)
+        self._negotiated = {k: v for k, v in self._negotiated.items() if now_s - v[1] < limit_s}
+        self._negotiated[connection_token if version >= 1 else connection_id] = (hub, now_s)
         return connection_id, connection_token
 
     def id_problem(self, token: str, hub: str) -> tuple[int, str] | None:
@@ -159,14 +172,19 @@ class Core:
             return 404, "No Connection with that ID"
         return None
 
-    def open(self, ws: ServerProtocol, hub: str, token: str | None) -> Connection:
-        """Enter a connection that has just been upgraded."""
+    def open(self, ws: ServerProtocol, path: str, token: str | None, grant: Grant | None) -> Connection:
+        """Enter a connection that is being upgraded; `token` is its negotiated id."""
+        if grant is not None:
+            self.log_in(grant)
         self._opened += 1
-        connection = Connection(self, self._opened, hub, ws)
+        connection = Connection(self, self._opened, self.hubs[path], path, ws, grant)
         self._connections[connection.number] = connection
         if token is not None:
             del self._negotiated[token]
             self._ids[token] = connection.number
+        if grant is not None and self.settings.close_expired:
+            left_s = (grant.expires_ns - self.clock.now_ns()) / 1e9
+            connection.later(left_s, lambda: self._expire(connection))
         self.changed()
         return connection
 
@@ -175,53 +193,43 @@ class Core:
         del self._connections[connection.number]
         self._ids = {token: number for token, number in self._ids.items() if number != connection.number}
         self._past.append(connection.info())
-        self._past_sent += connection.sent()
+        self._past_sent += connection.outbox.sent()
         self.changed()
 
-    def subscribed(self, connection: Connection, call: Call) -> None:
-        """Note a changed subscription."""
-        index = self._symbol_index
-        connection.keys = frozenset(
+    def keys_of(self, subscriptions: Iterable[tuple[str, str]]) -> frozenset[int]:
+        """`Event.key`s of (kind, contract) pairs, without those that the source does not have."""
+        index = self.symbol_index
+        return frozenset(
             KINDS.index(kind) * len(index) + index[contract]
-            for kind, contract in connection.subscriptions
+            for kind, contract in subscriptions
             if contract in index
         )
-        if call.kind == "quote" and call.contract in index:
-            if call.action == "subscribe":
-                connection.wants_full.add(index[call.contract])
-            else:
-                connection.wants_full.discard(index[call.contract])
-        self.changed()
 
-    # Faults
+    # Sessions
 
-    def befall(self, fault: LinkFault, connection: int | None) -> int:
-        """Let a fault befall one connection or all of them now; returns how many it struck."""
-        struck = [c for c in self.live if connection in (None, c.number)]
-        for one in struck:
-            apply(fault, one)
-        return len(struck)
-
-    def pull_triggers(self, connection: Connection) -> None:
-        """Let the faults strike that waited for as many ticks as the connection now has been sent."""
-        for trigger in list(self.triggers):
-            if (
-                trigger.connection in (None, connection.number)
-                and connection.ticks_sent >= trigger.after_ticks
-                and connection.number not in trigger.struck
-            ):
-                trigger.struck.add(connection.number)
-                trigger.remaining -= 1
-                if trigger.remaining <= 0:
-                    self.triggers.remove(trigger)
-                apply(trigger.fault, connection)
-
-    def clear_faults(self) -> None:
-        """Disarm all gate faults and triggers, and end every silence."""
-        self.gate.clear()
-        self.triggers.clear()
+    def log_in(self, grant: Grant) -> None:
+        """A user comes with this grant, by a login or an upgrade; a new session ends older ones if so set."""
+        setting = self.settings.one_session
+        if not setting:
+            return
+        self.tokens.supersede(grant)
         for connection in self.live:
-            connection.silenced = False
+            held = connection.grant
+            if held is not None and held.sub == grant.sub and held.session < grant.session:
+                self.armed.befall(Logout() if setting is True else setting, connection)
+
+    def expire(self, grant: Grant) -> None:
+        """Let a token expire now, whatever its time."""
+        self.tokens.expire(grant)
+        for connection in self.live:
+            if connection.grant is not None and connection.grant.id == grant.id:
+                self._expire(connection)
+
+    def _expire(self, connection: Connection) -> None:
+        setting = self.settings.close_expired
+        if setting:
+            end = CloseMessage("The token has expired.") if setting is True else setting
+            self.armed.befall(end, connection)
 
     # Waiting
 

@@ -21,7 +21,9 @@ from websockets.server import ServerProtocol
 
 from . import faults
 from .accounting import HttpRequest
-from .connection import end_link
+from .link import end_link
+from .routes import Posted
+from .tokens import Grant, TokenRefused
 
 if TYPE_CHECKING:
     from .core import Core
@@ -30,6 +32,7 @@ __all__ = ["HttpPeer"]
 
 _TRANSPORTS = [{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}]
 _HIGHEST_NEGOTIATE_VERSION = 1
+_MAX_BODY_BYTES = 1024 * 1024
 _QUIET_LOG = logging.getLogger("tickwire.sim.websockets")
 _QUIET_LOG.setLevel(logging.WARNING)
 """For `websockets`, which at DEBUG would write every header into the program's log, the token's too."""
@@ -47,6 +50,7 @@ class HttpPeer(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._request: h11.Request | None = None
+        self._body = bytearray()
         self._answering = True
 
     # asyncio.Protocol
@@ -55,10 +59,22 @@ class HttpPeer(asyncio.Protocol):
         # A TCP server's transports read and write; the signature is that of all protocols.
         self._transport = cast("asyncio.Transport", transport)
         self._core.peers.add(self)
-        self._wait_for_request()
+        match self._core.armed.take("connect", ""):
+            case faults.NoAnswer():
+                self._answering = False
+            case faults.Late(seconds=seconds):
+                self._answering = False
+                self._idle = self._core.loop.call_later(seconds, self._answer_again)
+            case faults.Drop(how=how):
+                end_link(self._transport, how)
+            case _:
+                self._wait_for_request()
 
     def data_received(self, data: bytes) -> None:
         self._http.receive_data(data)
+        self._read()
+
+    def _read(self) -> None:
         while self._answering and self._transport is not None and not self._transport.is_closing():
             try:
                 event = self._http.next_event()
@@ -68,13 +84,21 @@ class HttpPeer(asyncio.Protocol):
                 return
             if isinstance(event, h11.Request):
                 self._request = event
+                self._body.clear()
+            elif isinstance(event, h11.Data):
+                self._body += event.data
+                if len(self._body) > _MAX_BODY_BYTES:
+                    self._answer(413, b"", (("connection", "close"),))
+                    self._end()
+                    return
             elif isinstance(event, h11.EndOfMessage) and self._request is not None:
-                self._on_request(self._request, self._transport)
-            elif not isinstance(event, h11.Data):
+                self._on_request(self._request, bytes(self._body))
+            else:
                 return  # needs more bytes, or has been paused by an upgrade
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         self._leave()
+        self._core.changed()
 
     def abort(self) -> None:
         """End the TCP connection at once."""
@@ -91,6 +115,11 @@ class HttpPeer(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def _answer_again(self) -> None:
+        self._answering = True
+        self._wait_for_request()
+        self._read()
+
     def _wait_for_request(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
@@ -98,18 +127,73 @@ class HttpPeer(asyncio.Protocol):
 
     # Requests
 
-    def _on_request(self, request: h11.Request, transport: asyncio.Transport) -> None:
+    def _on_request(self, request: h11.Request, body: bytes) -> None:
         path, _, query = request.target.decode("latin-1").partition("?")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
-        settings = self._core.settings
-        hubs = {settings.path: "market", settings.user_path: "user"}
-        log = _Log(self._core, request.method.decode("latin-1"), path, query, headers)
-        if headers.get("upgrade", "").lower() == "websocket":
-            self._on_upgrade(request, log, hubs.get(path), transport)
-        elif path.endswith("/negotiate") and path.removesuffix("/negotiate") in hubs:
-            self._on_negotiate(log, hubs[path.removesuffix("/negotiate")], transport)
-        elif path in hubs:
+        log = _Log(self._core, request.method.decode("latin-1"), path, query, headers, body)
+        stage = self._stage(log)
+        fault = None if stage is None else self._core.armed.take(stage, path)
+        match fault:
+            case faults.NoAnswer():
+                self._pause()
+                log.done(None, "fault: not answered")
+            case faults.Late(seconds=seconds):
+                self._pause()
+                self._idle = self._core.loop.call_later(seconds, self._handle_late, request, log, stage)
+            case faults.Drop(how=how, at=str()):
+                log.done(None, f"fault: dropped by {how.upper()}")
+                if self._transport is not None:
+                    end_link(self._transport, how)
+            case _:
+                self._handle(request, log, stage, fault)
+
+    def _stage(self, log: _Log) -> faults.Stage | None:
+        """The stage at which a request arrives; None for one that is refused whatever it says."""
+        if log.headers.get("upgrade", "").lower() == "websocket":
+            return "upgrade"
+        if log.method == "POST" and self._hub_to_negotiate(log) is not None:
+            return "negotiate"
+        return "rest" if log.method == "POST" and log.path in self._core.routes else None
+
+    def _hub_to_negotiate(self, log: _Log) -> str | None:
+        path = log.path.removesuffix("/negotiate")
+        return None if path == log.path else self._core.hubs.get(path)
+
+    def _handle_late(self, request: h11.Request, log: _Log, stage: faults.Stage | None) -> None:
+        self._answering = True
+        self._handle(request, log, stage, None)
+        self._read()
+
+    def _pause(self) -> None:
+        self._answering = False
+        if self._idle is not None:
+            self._idle.cancel()
+
+    def _handle(
+        self,
+        request: h11.Request,
+        log: _Log,
+        stage: faults.Stage | None,
+        fault: faults.GateFault | faults.LinkFault | None,
+    ) -> None:
+        """Answer a request; `fault` is one that leaves an answer possible."""
+        hub = self._hub_to_negotiate(log)
+        if isinstance(fault, faults.Refuse):
+            log.done(fault.status, "fault: refused")
+            self._answer(fault.status, fault.body, fault.headers)
+        elif stage == "upgrade":
+            self._on_upgrade(request, log, fault)
+        elif stage == "negotiate" and hub is not None:
+            self._on_negotiate(log, hub)
+        elif stage == "rest":
+            posted = Posted(log.path, log.query, log.headers, log.bearer())
+            answer = self._core.routes[log.path](posted, log.body)
+            log.done(answer.status)
+            self._answer(answer.status, answer.body, answer.headers)
+        elif log.path in self._core.hubs:
             self._refuse(log, 400, "expected a WebSocket upgrade: there is no other transport")
+        elif log.path in self._core.routes or hub is not None:
+            self._refuse(log, 405, "expected POST", (("allow", "POST"),))
         else:
             self._refuse(log, 404, "no such path")
         if self._answering and self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
@@ -118,14 +202,11 @@ class HttpPeer(asyncio.Protocol):
         elif self._answering and self._http.our_state in (h11.MUST_CLOSE, h11.CLOSED):
             self._end()
 
-    def _on_negotiate(self, log: _Log, hub: str, transport: asyncio.Transport) -> None:
-        if log.method != "POST":
-            self._refuse(log, 405, "negotiate expects POST", (("allow", "POST"),))
-            return
-        if self._befallen(log, "negotiate", transport):
-            return
-        if (refusal := self._token_refusal(log)) is not None:
-            self._refuse(log, 401, refusal, (("www-authenticate", "Bearer"),))
+    def _on_negotiate(self, log: _Log, hub: str) -> None:
+        try:
+            self._granted(log)
+        except TokenRefused as error:
+            self._refuse(log, 401, str(error), (("www-authenticate", "Bearer"),))
             return
         asked = log.parameter("negotiateVersion") or "0"
         if not asked.isdecimal():
@@ -142,15 +223,16 @@ class HttpPeer(asyncio.Protocol):
         self._answer(200, json.dumps(body).encode(), content)
 
     def _on_upgrade(
-        self, request: h11.Request, log: _Log, hub: str | None, transport: asyncio.Transport
+        self, request: h11.Request, log: _Log, fault: faults.GateFault | faults.LinkFault | None
     ) -> None:
-        if self._befallen(log, "upgrade", transport):
-            return
+        hub = self._core.hubs.get(log.path)
         if hub is None:
             self._refuse(log, 404, "no such path")
             return
-        if (refusal := self._token_refusal(log)) is not None:
-            self._refuse(log, 401, refusal, (("www-authenticate", "Bearer"),))
+        try:
+            grant = self._granted(log)
+        except TokenRefused as error:
+            self._refuse(log, 401, str(error), (("www-authenticate", "Bearer"),))
             return
         token = log.parameter("id")
         if token is not None and (problem := self._core.id_problem(token, hub)) is not None:
@@ -159,14 +241,8 @@ class HttpPeer(asyncio.Protocol):
         ws = ServerProtocol(
             extensions=None, max_size=self._core.settings.max_message_bytes, logger=_QUIET_LOG
         )
-        again = Request(
-            request.target.decode("latin-1"),
-            Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers]),
-            log.method,
-            f"HTTP/{request.http_version.decode()}",
-        )
         # The parser of `websockets` stands in front of a request, so it is given this one to read.
-        ws.receive_data(again.serialize())
+        ws.receive_data(_serialized(request))
         events = ws.events_received()
         if not events or not isinstance(events[0], Request):
             self._refuse(log, 400, "an upgrade request has no body")
@@ -176,40 +252,26 @@ class HttpPeer(asyncio.Protocol):
             keep = tuple((k, v) for k, v in response.headers.raw_items() if k.lower() in ("upgrade", "allow"))
             self._refuse(log, response.status_code, bytes(response.body).decode().strip(), keep)
             return
+        if isinstance(fault, faults.WrongAccept):
+            del response.headers["Sec-WebSocket-Accept"]
+            if fault.value is not None:
+                response.headers["Sec-WebSocket-Accept"] = fault.value
         log.done(101)
         ws.send_response(response)
         self._answering = False
-        connection = self._core.open(ws, hub, token)
-        self._leave()
-        connection.adopt(transport, self._http.trailing_data[0])
+        if self._transport is not None:
+            connection = self._core.open(ws, log.path, token, grant)
+            self._leave()
+            connection.adopt(self._transport, self._http.trailing_data[0], fault)
 
-    def _befallen(self, log: _Log, stage: faults.Stage, transport: asyncio.Transport) -> bool:
-        """Whether a fault takes the place of the answer."""
-        fault = self._core.gate.take(stage)
-        match fault:
-            case None:
-                return False
-            case faults.Refuse(status=status, headers=headers, body=body):
-                log.done(status, "fault: refused")
-                self._answer(status, body, headers)
-            case faults.NoAnswer():
-                self._answering = False
-                if self._idle is not None:
-                    self._idle.cancel()
-                log.done(None, "fault: not answered")
-            case faults.Drop(how=how):
-                log.done(None, f"fault: dropped by {how.upper()}")
-                end_link(transport, how)
-        return True
-
-    def _token_refusal(self, log: _Log) -> str | None:
+    def _granted(self, log: _Log) -> Grant | None:
+        """What the request's token grants, or TokenRefused; None where no token is needed."""
         if not self._core.settings.auth:
             return None
-        scheme, _, token = log.headers.get("authorization", "").partition(" ")
-        found = token.strip() if scheme.lower() == "bearer" else None
+        found = log.bearer()
         if found is None and self._core.settings.accept_query_token:
             found = log.parameter("access_token")
-        return self._core.tokens.refusal(found)
+        return self._core.tokens.check(found)
 
     # Answers
 
@@ -229,16 +291,32 @@ class HttpPeer(asyncio.Protocol):
             self._transport.write(self._http.send(event) or b"")
 
 
+def _serialized(request: h11.Request) -> bytes:
+    headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers])
+    version = f"HTTP/{request.http_version.decode()}"
+    return Request(
+        request.target.decode("latin-1"), headers, request.method.decode("latin-1"), version
+    ).serialize()
+
+
 class _Log:
     """A request on its way to the hub's log, which it enters with its answer."""
 
-    def __init__(self, core: Core, method: str, path: str, query: str, headers: dict[str, str]) -> None:
+    def __init__(
+        self, core: Core, method: str, path: str, query: str, headers: dict[str, str], body: bytes
+    ) -> None:
         self.method = method
+        self.path = path
+        self.query = query
         self.headers = headers
+        self.body = body
         self._core = core
-        self._path = path
-        self._query = query
         self._parameters = parse_qs(query, keep_blank_values=True)
+
+    def bearer(self) -> str | None:
+        """The token of the Authorization header, unchecked."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
 
     def parameter(self, name: str) -> str | None:
         """The first value of a query parameter."""
@@ -246,6 +324,6 @@ class _Log:
 
     def done(self, status: int | None, note: str = "") -> None:
         """Enter it with the status of its answer."""
-        request = HttpRequest(self.method, self._path, self._query, self.headers, status, note)
+        request = HttpRequest(self.method, self.path, self.query, self.headers, status, note, self.body)
         self._core.requests.append(request)
         self._core.changed()

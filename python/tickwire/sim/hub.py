@@ -14,30 +14,27 @@ it is the caller's. Every method and property can be used from any thread. Predi
 from __future__ import annotations
 
 import asyncio
-import threading
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
+from tickwire.clock import Clock
 from tickwire.errors import ConfigError
 
 from .accounting import ClientFrame, ConnectionInfo, HttpRequest, Lateness, Sent, SentMessage
 from .core import Core
-from .faults import CloseMessage, Drop, Fault, Inject, Resume, Silence, Trigger
-from .loop import new_event_loop
+from .door import Door
+from .faults import Fault, LinkFault, Ping, Stage
 from .settings import Settings
-from .tokens import TokenIssuer
+from .tokens import Grant, TokenRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from .connection import Connection
+    from .rest import Rest
     from .shape import Shape
     from .ticks import Source, StartRule
 
 __all__ = ["Hub"]
-
-_T = TypeVar("_T")
 
 
 class Hub:
@@ -63,15 +60,27 @@ class Hub:
         zone: end of timestamps, such as "Z", "+00:00" or "".
         slot_s: ticks due within one slot are sent in one write, at its end.
         ping_s: a connection that was sent nothing for so long gets a ping.
+        ws_ping_s: every so often each connection gets a WebSocket ping; None for never.
+        pong_s: a connection whose pong to such a ping takes longer is closed with code 1011.
         silence_s: a connection that said nothing for so long is dropped.
         handshake_s: time for a request and for the handshake.
         negotiated_s: how long a negotiated id can be used.
         close_s: how long a client may take to answer a WebSocket close, behind all that it was sent.
+        slow_s: a connection that takes less than it is sent for so long is dropped; None lets the stream
+            wait for it.
+        close_expired: what befalls a connection when its token expires: a link fault, or True for a
+            Close message with an error.
+        one_session: what befalls a user's older connections when the user comes with the token of a
+            newer session, whose older tokens are refused from then on: a link fault, or True for
+            `Logout()`. Every login opens a session, and so does every `token` that renews no other.
         max_message_bytes: largest message taken from a client.
         write_buffer_bytes: sent but not yet taken by the client, from which on the stream waits.
         keep_requests: how many of the latest requests `requests` holds.
         keep_frames: how many of the latest client frames `frames` holds.
         keep_sent: how many of the latest tick messages `sent_log` holds, per connection.
+        clock: the time of day and, in `with`, all waiting. In `async with` durations and waiting are
+            those of the running loop, which must go by the same clock.
+        rest: the gateway's REST side, beside the hubs; without it there is none.
     """
 
     def __init__(
@@ -93,15 +102,22 @@ class Hub:
         zone: str = "Z",
         slot_s: float = 0.001,
         ping_s: float = 15.0,
+        ws_ping_s: float | None = None,
+        pong_s: float = 20.0,
         silence_s: float = 30.0,
         handshake_s: float = 15.0,
         negotiated_s: float = 15.0,
         close_s: float = 2.0,
+        slow_s: float | None = None,
+        close_expired: bool | LinkFault = False,
+        one_session: bool | LinkFault = False,
         max_message_bytes: int = 32 * 1024,
         write_buffer_bytes: int = 256 * 1024,
         keep_requests: int = 1_000,
         keep_frames: int = 1_000,
         keep_sent: int = 0,
+        clock: Clock | None = None,
+        rest: Rest | None = None,
     ) -> None:
         self._settings = Settings(
             port=port,
@@ -119,10 +135,15 @@ class Hub:
             zone=zone,
             slot_s=slot_s,
             ping_s=ping_s,
+            ws_ping_s=ws_ping_s,
+            pong_s=pong_s,
             silence_s=silence_s,
             handshake_s=handshake_s,
             negotiated_s=negotiated_s,
             close_s=close_s,
+            slow_s=slow_s,
+            close_expired=close_expired,
+            one_session=one_session,
             max_message_bytes=max_message_bytes,
             write_buffer_bytes=write_buffer_bytes,
             keep_requests=keep_requests,
@@ -130,71 +151,33 @@ class Hub:
             keep_sent=keep_sent,
         )
         self._source = source
-        self._tokens = TokenIssuer()
-        self._core = Core(self._settings, source, self._tokens)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._loop_thread_id: int | None = None
-        self._stop: asyncio.Event | None = None
-        self._ended = False
+        clock = Clock() if clock is None else clock
+        self._core = Core(self._settings, source, clock)
+        if rest is not None:
+            rest.mount(self._core)
+        self._door = Door(self._core, clock)
 
     # Life
 
     def __enter__(self) -> Self:
-        self._not_twice()
-        ready: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, args=(ready,), name="tickwire sim hub", daemon=True)
-        self._thread.start()
-        try:
-            ready.result()
-        except BaseException:
-            self._thread.join()
-            raise
+        self._door.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._loop is not None and self._stop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
+        self._door.close()
         self._raise_stream_error(error)
 
     async def __aenter__(self) -> Self:
-        self._not_twice()
-        await self._core.start()
-        self._loop = asyncio.get_running_loop()
-        self._loop_thread_id = threading.get_ident()
+        await self._door.open_here()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._core.stop()
-        self._ended = True
+        await self._door.close_here()
         self._raise_stream_error(error)
-
-    def _run(self, ready: Future[None]) -> None:
-        async def serve() -> None:
-            self._loop = asyncio.get_running_loop()
-            self._loop_thread_id = threading.get_ident()
-            self._stop = asyncio.Event()
-            try:
-                await self._core.start()
-            except OSError as error:
-                ready.set_exception(error)
-                return
-            ready.set_result(None)
-            await self._stop.wait()
-            await self._core.stop()
-            self._ended = True
-
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(serve())
-
-    def _not_twice(self) -> None:
-        if self._loop is not None or self._thread is not None:
-            raise ConfigError("this hub has been entered before: make a new Hub for every run")
 
     def _raise_stream_error(self, error: BaseException | None) -> None:
         # A source that failed must not look like one that came to its end.
@@ -202,29 +185,12 @@ class Hub:
         if error is None and untold is not None:
             raise untold
 
-    def _call(self, function: Callable[[], _T]) -> _T:
-        """Run on the hub's loop and return what comes of it."""
-        if self._loop is None:
-            raise ConfigError("the hub is not running: use it inside `with` or `async with`")
-        if self._ended or threading.get_ident() == self._loop_thread_id:
-            return function()
-        future: Future[_T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(function())
-            except BaseException as error:  # noqa: BLE001  raised again where it was called
-                future.set_exception(error)
-
-        self._loop.call_soon_threadsafe(run)
-        return future.result()
-
     # Where it is
 
     @property
     def port(self) -> int:
         """The TCP port it listens on."""
-        return self._call(lambda: self._core.port)
+        return self._door.call(lambda: self._core.listener.port)
 
     @property
     def url(self) -> str:
@@ -241,16 +207,43 @@ class Hub:
         """Contract ids of the source."""
         return () if self._source is None else self._source.symbols
 
-    def token(self, sub: str = "demo", *, ttl_s: float = 86_400.0, **claims: Any) -> str:
-        """A token for this hub, valid for `ttl_s` seconds; a negative one has expired."""
-        return self._tokens.issue(sub, ttl_s, claims)
+    def token(
+        self,
+        sub: str = "demo",
+        *,
+        ttl_s: float = 86_400.0,
+        renews: str | None = None,
+        opaque: bool = False,
+        **claims: Any,
+    ) -> str:
+        """A token for this hub, valid for `ttl_s` seconds; a negative one has expired.
+
+        It opens a new session of the user `sub`, or with `renews` stays in the one of that token. An
+        opaque one is no JWT, and carries no claims.
+        """
+        tokens = self._core.tokens
+        if renews is None:
+            return tokens.issue(sub, ttl_s, claims, opaque=opaque)
+        grant = self._grant(renews)
+        return tokens.issue(grant.sub, ttl_s, claims, session=grant.session, opaque=opaque)
+
+    def _grant(self, token: str) -> Grant:
+        try:
+            return self._core.tokens.read(token)
+        except TokenRefused as error:
+            raise ConfigError(f"got a {error}, expected a token of this hub") from None
+
+    def expire(self, token: str) -> None:
+        """Let a token expire now: it is refused from here on, and `close_expired` takes effect."""
+        grant = self._grant(token)
+        self._door.call(lambda: self._core.expire(grant))
 
     # What it saw and sent
 
     @property
     def connections(self) -> tuple[ConnectionInfo, ...]:
         """Connections in order of their ends, then the open ones in order of their upgrades."""
-        return self._call(self._core.infos)
+        return self._door.call(self._core.infos)
 
     def connection(self, number: int = -1) -> ConnectionInfo:
         """The connection of this number, or the newest one."""
@@ -263,29 +256,29 @@ class Hub:
     @property
     def sent(self) -> Sent:
         """Totals of all connections."""
-        return self._call(self._core.sent)
+        return self._door.call(self._core.sent)
 
     @property
     def requests(self) -> tuple[HttpRequest, ...]:
         """The latest negotiate and upgrade requests, oldest first."""
-        return self._call(lambda: tuple(self._core.requests))
+        return self._door.call(lambda: tuple(self._core.requests))
 
     @property
     def frames(self) -> tuple[ClientFrame, ...]:
         """The latest frames of clients, oldest first."""
-        return self._call(lambda: tuple(self._core.frames))
+        return self._door.call(lambda: tuple(self._core.frames))
 
     def sent_log(self, connection: int) -> tuple[SentMessage, ...]:
         """The latest `keep_sent` tick messages of an open connection, oldest first."""
-        return self._call(
-            lambda: tuple(entry for c in self._core.live if c.number == connection for entry in c.sent_log)
+        return self._door.call(
+            lambda: tuple(entry for c in self._core.chosen(connection) for entry in c.outbox.log)
         )
 
     @property
     def lateness(self) -> Lateness:
         """How late batches were written, against their schedule."""
         stream = self._core.stream
-        return Lateness(0.0, 0.0, 0.0, 0) if stream is None else self._call(stream.lateness)
+        return Lateness(0.0, 0.0, 0.0, 0) if stream is None else self._door.call(stream.lateness)
 
     # Stream
 
@@ -294,12 +287,12 @@ class Hub:
         stream = self._core.stream
         if stream is None:
             raise ConfigError("the hub has no source: give it a Market or a Replay")
-        self._call(stream.begin)
+        self._door.call(stream.begin)
 
     @property
     def is_finished(self) -> bool:
         """Whether the stream has come to its end; it raises the error of a source that failed."""
-        return self._call(lambda: self._core.finished)
+        return self._door.call(lambda: self._core.finished)
 
     def wait_finished(self, timeout_s: float | None = None) -> None:
         """Block until the stream has come to its end; everything of it has then been written."""
@@ -319,9 +312,9 @@ class Hub:
         It is asked again after each request, connection, handshake, subscription, client frame, ping,
         loss of a connection and batch of ticks. TimeoutError if it never holds.
         """
-        if not self._ended and threading.get_ident() == self._loop_thread_id:
+        if self._door.is_here:
             raise ConfigError("wait_until would block the hub's own loop: await hub.until(...) there")
-        future = self._call(lambda: self._core.wait(lambda: predicate(self)))
+        future = self._door.call(lambda: self._core.wait(lambda: predicate(self)))
         try:
             future.result(timeout_s)
         except TimeoutError:
@@ -332,7 +325,7 @@ class Hub:
         self, predicate: Callable[[Hub], bool], timeout_s: float | None = 10.0, *, what: str = "the condition"
     ) -> None:
         """`wait_until` for coroutines, on whichever loop."""
-        future = self._call(lambda: self._core.wait(lambda: predicate(self)))
+        future = self._door.call(lambda: self._core.wait(lambda: predicate(self)))
         try:
             await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
         except TimeoutError:
@@ -345,8 +338,8 @@ class Hub:
 
         Nobody needs to have subscribed. The elements of the three market events count as ticks.
         """
-        return self._call(
-            lambda: sum(c.send_event(target, list(arguments)) for c in self._chosen(connection))
+        return self._door.call(
+            lambda: sum(c.send_event(target, list(arguments)) for c in self._core.chosen(connection))
         )
 
     def send_raw(self, payload: bytes, *, connection: int | None = None, text: bool | None = None) -> int:
@@ -356,66 +349,50 @@ class Hub:
         """
 
         def send() -> int:
-            chosen = self._chosen(connection)
+            chosen = self._core.chosen(connection)
             for one in chosen:
                 one.send_message(payload, text=text)
             return len(chosen)
 
-        return self._call(send)
+        return self._door.call(send)
 
     def ping(self, payload: bytes = b"", *, connection: int | None = None) -> None:
-        """Send a WebSocket ping; the pong comes to `frames`."""
-
-        def send() -> None:
-            for one in self._chosen(connection):
-                one.send_ws_ping(payload)
-
-        self._call(send)
-
-    def _chosen(self, connection: int | None) -> list[Connection]:
-        return [c for c in self._core.live if connection in (None, c.number)]
+        """Send a WebSocket ping; the pong comes to `frames`. `Ping` is one that must be answered."""
+        self.fault(Ping(payload), connection=connection)
 
     def fault(
         self,
         fault: Fault,
         *,
+        at: Stage | None = None,
+        only: str | None = None,
         connection: int | None = None,
         after_ticks: int | None = None,
         times: int | None = 1,
     ) -> None:
         """Break something.
 
-        A link fault (`Drop`, `Silence`, `Resume`, `CloseMessage`, `Inject`) strikes now, or with
-        `after_ticks` whenever a connection has been sent so many ticks; `connection` picks one by
-        its number, otherwise it is any. A gate fault (`Refuse`, `NoAnswer`, `HandshakeError`, `Drop`
-        with `at`) strikes the next arrivals at its stage. `times` is how often it strikes where it
-        waits, None for every time.
+        A *link* fault strikes open connections now: all of them, or the one with the number
+        `connection`. With `after_ticks` it strikes a connection when it has been sent so many ticks,
+        behind the message that reached them; 0 is right behind the answer to its upgrade. With `at`
+        ("upgrade", "handshake" or "subscribe") it waits for the next arrivals at that stage, and
+        strikes behind the answer, which a distortion takes in.
+
+        A *gate* fault takes the place of the answer to the next arrivals at its stage; `only` limits it
+        (and a link fault with `at`) to requests of this path, to handshakes on the hub of this path, or
+        to calls of this method, such as "SubscribeContractQuotes".
+
+        A *hub* fault (`Unlisten`, `Listen`, `Skew`) befalls the hub, now or `after_ticks`.
+
+        `times` is how often a fault strikes where it waits, None for every time. ConfigError for a
+        fault that cannot work, or if there is no connection to strike.
         """
-        core = self._core
-        if times is not None and times < 1:
-            raise ConfigError(f"times={times!r}: expected at least 1, or None for every time")
-        if isinstance(fault, Silence | Resume | CloseMessage | Inject) or (
-            isinstance(fault, Drop) and fault.at is None
-        ):
-            link = fault
-            if after_ticks is None:
-                struck = self._call(lambda: core.befall(link, connection))
-                if not struck:
-                    raise ConfigError(f"connection={connection!r}: no such open connection to break")
-            else:
-                if after_ticks < 1:
-                    raise ConfigError(f"after_ticks={after_ticks!r}: expected at least 1")
-                limit = times if times is not None else 2**63
-                trigger = Trigger(link, after_ticks, connection, limit, set())
-                self._call(lambda: core.triggers.append(trigger))
-        else:
-            if connection is not None or after_ticks is not None:
-                raise ConfigError(
-                    f"{fault!r} waits at its stage: expected neither connection nor after_ticks"
-                )
-            gate = fault
-            self._call(lambda: core.gate.arm(gate, times))
+        self._door.call(
+            lambda: self._core.armed.set(
+                fault, at=at, only=only, connection=connection, after_ticks=after_ticks, times=times
+            )
+        )
 
     def clear_faults(self) -> None:
-        """Disarm faults that wait, and let silenced connections speak again."""
-        self._call(self._core.clear_faults)
+        """Disarm faults that wait, listen again, and end every silence, distortion and skew."""
+        self._door.call(self._core.armed.clear)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from tickwire.errors import ConfigError
 
+from .faults import LinkFault
+
 if TYPE_CHECKING:
     from .shape import Shape
     from .ticks import StartRule
@@ -34,10 +36,15 @@ class Settings:
     zone: str
     slot_s: float
     ping_s: float
+    ws_ping_s: float | None
+    pong_s: float
     silence_s: float
     handshake_s: float
     negotiated_s: float
     close_s: float
+    slow_s: float | None
+    close_expired: bool | LinkFault
+    one_session: bool | LinkFault
     max_message_bytes: int
     write_buffer_bytes: int
     keep_requests: int
@@ -67,6 +74,10 @@ class Settings:
                 raise ConfigError(f"{name}={getattr(self, name)!r}: expected at least 0")
         if self.count is not None and self.count < 0:
             raise ConfigError(f"count={self.count!r}: expected at least 0, or None for no limit")
+        for name in ("close_expired", "one_session"):
+            value = getattr(self, name)
+            if not isinstance(value, bool | LinkFault):
+                raise ConfigError(f"{name}={value!r}: expected True, False or a link fault")
         for field in fields(self):
             if field.name.endswith("_s") or field.name == "seconds":
                 value = getattr(self, field.name)

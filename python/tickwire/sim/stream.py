@@ -14,22 +14,22 @@ still while there is none; a paced one goes on, and what nobody subscribed to is
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
-from websockets.frames import Frame, Opcode
+from websockets.frames import Opcode
 
 from .accounting import Lateness
-from .connection import Connection, TickMessage
 from .encode import Encoder, encoder_for
+from .messages import TickMessage
 from .shape import Columns, Event, Shaper, Stamps
-from .ticks import DEPTH, KINDS, QUOTE, TRADE, Block, Source
+from .ticks import KINDS, QUOTE, Block, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .conversation import Conversation
     from .core import Core
 
 __all__ = ["Stream"]
@@ -50,6 +50,8 @@ class Stream:
 
     def __init__(self, core: Core, source: Source) -> None:
         settings = core.settings
+        self.skew_ns = 0
+        """Added to the event times of what is sent from now on."""
         self._core = core
         self._source = source
         self._settings = settings
@@ -75,7 +77,7 @@ class Stream:
 
     def poke(self) -> None:
         """Look at the subscriptions again."""
-        keys = [connection.keys for connection in self._core.live if connection.streams]
+        keys = [connection.conversation.keys for connection in self._core.live if connection.streams]
         if keys:
             self._wanted.set()
             if self._start_rule == "first" or (
@@ -99,10 +101,11 @@ class Stream:
         loop = self._core.loop
         start_s = loop.time() + _LEAD_S
         # Whole hundreds of ns: what most vendors' seven fractional digits can carry.
-        start_ns = (time.time_ns() + round(_LEAD_S * 1e9)) // 100 * 100
+        clock = self._core.clock
+        start_ns = (clock.now_ns() + round(_LEAD_S * 1e9)) // 100 * 100
         for columns, first, last, due_ns in self._batches():
             if self._source.paced:
-                events = self._shaper.shape(columns, first, last, start_ns + due_ns)
+                events = self._shape(columns, first, last, start_ns + due_ns)
                 plans = self._plans(events)
                 due_s = start_s + due_ns / 1e9
                 await asyncio.sleep(max(0.0, due_s - loop.time()))
@@ -111,14 +114,17 @@ class Stream:
             else:
                 await self._wanted.wait()
                 if self._settings.seconds is not None and loop.time() - start_s >= self._settings.seconds:
-                    return
-                events = self._shaper.shape(columns, first, last, time.time_ns() // 100 * 100)
+                    break
+                events = self._shape(columns, first, last, clock.now_ns() // 100 * 100)
                 self._send(events, {})
                 await asyncio.sleep(0)
             self._core.ask_waiters()
             for connection in self._core.live:
-                if connection.backed_up:
-                    await connection.drained()
+                if connection.outbox.backed_up:
+                    await connection.outbox.drained()
+        for connection in self._core.live:
+            connection.outbox.release()
+            await connection.outbox.emptied()
 
     # Which ticks, when
 
@@ -169,6 +175,14 @@ class Stream:
         if ticks > first:
             yield columns, first, ticks, slot
 
+    def _shape(self, columns: Columns, first: int, last: int, ts_ns: int) -> list[Event]:
+        if self.skew_ns and columns.ts_ns is not None:
+            columns = columns.part(first, last)
+            times = columns.ts_ns or []
+            columns = columns._replace(ts_ns=[time + self.skew_ns for time in times])
+            first, last = 0, len(columns.kind)
+        return self._shaper.shape(columns, first, last, ts_ns + self.skew_ns)
+
     # Who gets what
 
     def _plans(self, events: list[Event]) -> dict[_Plan, list[TickMessage]]:
@@ -176,8 +190,9 @@ class Stream:
         plans: dict[_Plan, list[TickMessage]] = {}
         records: dict[str, list[bytes]] = {}
         for connection in self._core.live:
-            if connection.streams and connection.protocol is not None:
-                plan = (connection.protocol.name, connection.keys)
+            talk = connection.conversation
+            if connection.streams and talk.protocol is not None:
+                plan = (talk.protocol.name, talk.keys)
                 if plan not in plans:
                     plans[plan] = self._messages(events, *plan, records)
         return plans
@@ -185,10 +200,11 @@ class Stream:
     def _send(self, events: list[Event], plans: dict[_Plan, list[TickMessage]]) -> None:
         records: dict[str, list[bytes]] = {}
         for connection in self._core.live:
-            if not connection.streams or connection.protocol is None:
+            talk = connection.conversation
+            if not connection.streams or talk.protocol is None:
                 continue
-            plan = (connection.protocol.name, connection.keys)
-            first_quotes = self._first_quotes(connection, events) if connection.wants_full else {}
+            plan = (talk.protocol.name, talk.keys)
+            first_quotes = self._first_quotes(talk, events) if talk.wants_full else {}
             if first_quotes:
                 messages = self._messages(events, *plan, {}, first_quotes)
             else:
@@ -199,12 +215,12 @@ class Stream:
                 connection.send_ticks(messages)
 
     @staticmethod
-    def _first_quotes(connection: Connection, events: list[Event]) -> dict[int, Event]:
+    def _first_quotes(talk: Conversation, events: list[Event]) -> dict[int, Event]:
         """Positions of the quotes that must be full, being the connection's first of a contract."""
         found: dict[int, Event] = {}
         for position, event in enumerate(events):
-            if event.kind == QUOTE and event.symbol in connection.wants_full and event.key in connection.keys:
-                connection.wants_full.discard(event.symbol)
+            if event.kind == QUOTE and event.symbol in talk.wants_full and event.key in talk.keys:
+                talk.wants_full.discard(event.symbol)
                 found[position] = event
         return found
 
@@ -247,14 +263,5 @@ class Stream:
             counts = [0, 0, 0]
             for event in events[at : at + group]:
                 counts[event.kind] += event.ticks
-            messages.append(
-                TickMessage(
-                    frame=Frame(opcode, payload).serialize(mask=False),
-                    payload=payload,
-                    records=min(group, len(events) - at),
-                    trades=counts[TRADE],
-                    quotes=counts[QUOTE],
-                    depth=counts[DEPTH],
-                )
-            )
+            messages.append(TickMessage.of(opcode, payload, min(group, len(events) - at), counts))
         return messages

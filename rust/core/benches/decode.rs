@@ -1,16 +1,19 @@
-//! Decoding hub records, one and fifty per payload, beside `serde_json` into typed structs.
+//! Decoding hub records in both protocols, one and fifty per payload, beside `serde_json` and
+//! `rmp_serde` into typed structs.
 //!
-//! The structs are as good as that crate allows: exactly the members that are used, strings
+//! The structs are as good as those crates allow: exactly the members that are used, strings
 //! borrowed, the target taken as known and timestamps left as text, which is less than the decoder
-//! does. Before anything is timed both must have read the same values. The records are many and
+//! does. Before anything is timed all must have read the same values. The records are many and
 //! random in what they hold and in how long it is, so that no branch can be learnt by heart.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rmpv::Value;
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
-use tickwire_core::decode::{DEFAULT_MAX_RECORD_BYTES, Decoder, Sink, timestamp};
+use serde::de::IgnoredAny;
+use tickwire_core::decode::{DEFAULT_MAX_RECORD_BYTES, Decoder, Protocol, Sink, timestamp};
 use tickwire_core::record::{Depth, DepthKind, InstrumentId, NO_TIME, Quote, Side, Trade};
 
 const CONTRACT: &str = "CON.F.US.EP.U25";
@@ -83,6 +86,9 @@ struct Invocation<'a, T> {
     arguments: (&'a str, T),
 }
 
+/// Type, headers, invocation id, target, arguments, stream ids.
+type Message<'a, T> = (u8, IgnoredAny, Option<&'a str>, &'a str, (&'a str, T), IgnoredAny);
+
 #[derive(Clone, Copy, Deserialize)]
 struct TradeData<'a> {
     price: f64,
@@ -115,6 +121,45 @@ fn typed<'a, T: Deserialize<'a>>(payload: &'a [u8], target: &str, out: &mut Vec<
         assert!(invocation.r#type == 1 && invocation.target == target);
         assert!(invocation.arguments.0 == CONTRACT);
         out.push(invocation.arguments.1);
+    }
+}
+
+/// Reads a message into `out`.
+fn typed_message<'a, T: Deserialize<'a>>(payload: &'a [u8], target: &str, out: &mut Vec<T>) {
+    let prefix = payload.iter().take_while(|byte| **byte >= 0x80).count() + 1;
+    let message: Message<'a, T> = rmp_serde::from_slice(&payload[prefix..]).expect("a message");
+    assert!(message.0 == 1 && message.3 == target && message.4.0 == CONTRACT);
+    out.push(message.4.1);
+}
+
+/// A JSON record as the message that says the same, members in the same order.
+fn message(record: &str) -> Vec<u8> {
+    let record = record.trim_end_matches('\u{1e}');
+    let mut json: Value = serde_json::from_str(record).expect("a record");
+    prices_as_doubles(&mut json);
+    let [target, arguments] = ["target", "arguments"].map(|name| json[name].clone());
+    let nothing = Value::Array(Vec::new());
+    let items = vec![1.into(), Value::Map(Vec::new()), Value::Nil, target, arguments, nothing];
+    let mut body = Vec::new();
+    rmpv::encode::write_value(&mut body, &Value::Array(items)).expect("a message");
+    let length = body.len();
+    let prefix: &[u8] =
+        if length < 0x80 { &[length as u8] } else { &[length as u8 | 0x80, (length >> 7) as u8] };
+    [prefix, &body].concat()
+}
+
+/// Makes numbers doubles even where they are whole, as a server does; codes and volumes stay integers.
+fn prices_as_doubles(value: &mut Value) {
+    match value {
+        Value::Integer(number) => *value = number.as_f64().expect("a number").into(),
+        Value::Array(elements) => elements.iter_mut().for_each(prices_as_doubles),
+        Value::Map(members) => members
+            .iter_mut()
+            .filter(|(name, _)| {
+                !["type", "volume", "currentVolume"].contains(&name.as_str().expect("a name"))
+            })
+            .for_each(|(_, value)| prices_as_doubles(value)),
+        _ => {}
     }
 }
 
@@ -217,18 +262,25 @@ fn record(target: &str, data: &str) -> String {
 }
 
 /// Times the decoder over `records`, one and fifty per payload.
-fn decoder(criterion: &mut Criterion, name: &str, records: &[String]) {
+fn decoder(
+    criterion: &mut Criterion,
+    name: &str,
+    protocol: Protocol,
+    records: &[impl AsRef<[u8]>],
+) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(records.len() as u64));
-    let mut decoder = Decoder::new(DEFAULT_MAX_RECORD_BYTES);
+    let mut decoder = Decoder::new(protocol, DEFAULT_MAX_RECORD_BYTES);
     let mut sink = Collect::new();
     for per_payload in [1, PER_PAYLOAD] {
-        let payloads: Vec<String> = records.chunks(per_payload).map(<[String]>::concat).collect();
-        group.bench_function(format!("decoder, {per_payload} per payload"), |bencher| {
+        let joined = |records: &[_]| records.iter().flat_map(AsRef::as_ref).copied().collect();
+        let payloads: Vec<Vec<u8>> = records.chunks(per_payload).map(joined).collect();
+        let id = format!("{}, {per_payload} per payload", protocol.name());
+        group.bench_function(id, |bencher| {
             bencher.iter(|| {
                 sink.clear();
                 for payload in &payloads {
-                    decoder.push(black_box(payload.as_bytes()), NO_TIME, &mut sink);
+                    decoder.push(black_box(payload), NO_TIME, &mut sink);
                 }
                 black_box((&sink.trades, &sink.quotes, &sink.depths));
             });
@@ -237,22 +289,27 @@ fn decoder(criterion: &mut Criterion, name: &str, records: &[String]) {
     group.finish();
 }
 
-/// Times `serde_json` over `records`, then the decoder, after `check` has found them to agree.
+/// Times the crates over `records` and over the messages that say the same, then the decoder, after
+/// `check` has found all of them to agree.
 fn compare<'a, T: Deserialize<'a>>(
     criterion: &mut Criterion,
     name: &str,
     target: &str,
-    records: &'a [String],
-    check: impl FnOnce(&[T], &Collect),
+    (records, messages): &'a (Vec<String>, Vec<Vec<u8>>),
+    check: impl Fn(&[T], &Collect),
 ) {
     let mut out: Vec<T> = Vec::with_capacity(records.len());
-    let mut sink = Collect::new();
-    let mut fresh = Decoder::new(DEFAULT_MAX_RECORD_BYTES);
-    for record in records {
+    let mut sinks = [Collect::new(), Collect::new()];
+    let mut fresh = Protocol::ALL.map(|protocol| Decoder::new(protocol, DEFAULT_MAX_RECORD_BYTES));
+    for (record, message) in records.iter().zip(messages) {
         typed(record.as_bytes(), target, &mut out);
-        fresh.push(record.as_bytes(), NO_TIME, &mut sink);
+        fresh[0].push(record.as_bytes(), NO_TIME, &mut sinks[0]);
+        fresh[1].push(message, NO_TIME, &mut sinks[1]);
     }
-    check(&out, &sink);
+    sinks.iter().for_each(|sink| check(&out, sink));
+    out.clear();
+    messages.iter().for_each(|message| typed_message(message, target, &mut out));
+    check(&out, &sinks[1]);
 
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(records.len() as u64));
@@ -265,8 +322,18 @@ fn compare<'a, T: Deserialize<'a>>(
             black_box(&out);
         });
     });
+    group.bench_function("rmp_serde typed, 1 per payload", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            for message in messages {
+                typed_message(black_box(message), target, &mut out);
+            }
+            black_box(&out);
+        });
+    });
     group.finish();
-    decoder(criterion, name, records);
+    decoder(criterion, name, Protocol::Json, records);
+    decoder(criterion, name, Protocol::MessagePack, messages);
 }
 
 fn same_trades(typed: &[Vec<TradeData>], sink: &Collect) {
@@ -316,8 +383,10 @@ fn same_quotes(typed: &[QuoteData], sink: &Collect) {
 
 fn decode(criterion: &mut Criterion) {
     let mut values = Values { state: 88_172_645_463_325_252, time_ms: 0 };
-    let mut all = |make: fn(&mut Values) -> String| -> Vec<String> {
-        (0..RECORDS).map(|_| make(&mut values)).collect()
+    let mut all = |make: fn(&mut Values) -> String| -> (Vec<String>, Vec<Vec<u8>>) {
+        let records: Vec<String> = (0..RECORDS).map(|_| make(&mut values)).collect();
+        let messages = records.iter().map(|record| message(record)).collect();
+        (records, messages)
     };
     let one = all(|values| values.trades(1));
     let five = all(|values| values.trades(5));

@@ -6,7 +6,8 @@
 //!   each other.
 //! - When a session ends, readers see everything it did, and whoever waits for it has been woken. Of
 //!   a long session they see parts before, each of them consistent in itself.
-//! - Every tick that came is either accepted or rejected with a reason, and counted as such.
+//! - Every tick that came is either accepted or rejected with a reason, and counted as such. The copy
+//!   of a tick that a second connection brings is no other tick, and counted by itself.
 //!
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
@@ -42,6 +43,8 @@ pub struct Receipt {
     pub accepted: u64,
     /// Ticks that were refused.
     pub rejected: u64,
+    /// Second copies, of ticks that two overlapping connections have brought; not among the received.
+    pub duplicates: u64,
     /// Records that are no market events, as their raw text.
     pub control: Vec<Box<[u8]>>,
 }
@@ -96,6 +99,13 @@ impl Engine {
     /// All instruments.
     pub fn ids(&self) -> impl Iterator<Item = InstrumentId> + use<> {
         (0..self.instruments.len() as u32).map(InstrumentId)
+    }
+
+    /// For each timeframe, the smaller one whose bars its bars are put together from; none where they
+    /// are made of ticks.
+    #[must_use]
+    pub fn parents(&self) -> Vec<Option<usize>> {
+        crate::bars::ladder::parents(&self.timeframes)
     }
 
     /// The timeframes, ascending.
@@ -322,6 +332,12 @@ impl<'a> Session<'a> {
                 self.receipt.rejected += 1;
             }
         }
+    }
+
+    /// Counts a second copy of a tick.
+    pub(crate) fn duplicate(&mut self, id: InstrumentId) {
+        self.enter(id).0.duplicate();
+        self.receipt.duplicates += 1;
     }
 
     /// Closes, for all instruments, every bar that ends at or before `now_ns`.

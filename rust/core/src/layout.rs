@@ -20,7 +20,9 @@ pub(crate) const QUOTE_COUNT: usize = TRADE + Trade::WORDS;
 pub(crate) const QUOTE: usize = QUOTE_COUNT + 1;
 /// Depth deltas accepted so far.
 pub(crate) const DEPTH_COUNT: usize = QUOTE + Quote::WORDS;
-const LEVELS: usize = DEPTH_COUNT + 1;
+/// Ticks that came a second time, on another connection.
+pub(crate) const DUPLICATES: usize = DEPTH_COUNT + 1;
+const LEVELS: usize = DUPLICATES + 1;
 
 /// The variable part: for every track and level, the number of bars appended, the number of bars
 /// open, and these.

@@ -9,12 +9,14 @@ pub mod cell;
 pub mod columns;
 pub mod decode;
 pub mod engine;
+pub mod feed;
 mod history;
 mod instrument;
 mod layout;
 #[cfg(tickwire_loom)]
 #[doc(hidden)]
 pub mod model;
+pub mod overlap;
 pub mod reason;
 pub mod record;
 pub mod ring;
@@ -26,5 +28,5 @@ mod sync;
 pub mod validate;
 pub mod websocket;
 
-pub use history::{History, HistoryError};
+pub use history::{History, HistoryError, Revised};
 pub use instrument::Spec;

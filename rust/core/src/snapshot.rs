@@ -40,6 +40,8 @@ pub struct Counters {
     pub quotes: u64,
     /// Depth deltas among the accepted.
     pub depth: u64,
+    /// Second copies, of ticks that two overlapping connections have brought. None of the above.
+    pub duplicates: u64,
 }
 
 impl Counters {
@@ -56,6 +58,7 @@ impl Counters {
         self.trades += other.trades;
         self.quotes += other.quotes;
         self.depth += other.depth;
+        self.duplicates += other.duplicates;
         for reason in Reason::ALL {
             self.rejected[*reason as usize] += other.rejected[*reason as usize];
             self.flagged[*reason as usize] += other.flagged[*reason as usize];
@@ -107,6 +110,7 @@ impl Snapshot {
             trades: self.trade_count(),
             quotes: self.quote_count(),
             depth: self.words[layout::DEPTH_COUNT],
+            duplicates: self.words[layout::DUPLICATES],
         }
     }
 

@@ -6,7 +6,7 @@ use decode_support::{
     ARRIVAL, Call, NAN, Recorder, SMALL_LIMIT, decode_parts, event, quote, stream, trade,
     varied_records,
 };
-use tickwire_core::decode::Decoder;
+use tickwire_core::decode::{Decoder, Protocol};
 use tickwire_core::record::{NO_TIME, Side};
 
 #[test]
@@ -25,7 +25,7 @@ fn a_record_of_exactly_the_limit_is_read_and_a_longer_one_is_refused_once() {
 
 #[test]
 fn an_oversize_record_is_skipped_without_being_kept() {
-    let (mut decoder, mut sink) = (Decoder::new(1_000), Recorder::default());
+    let (mut decoder, mut sink) = (Decoder::new(Protocol::Json, 1_000), Recorder::default());
     let good = event("GatewayTrade", r#"{"price":1,"volume":1}"#);
     for _ in 0..100 {
         decoder.push(&[b'x'; 999], ARRIVAL, &mut sink);
@@ -38,7 +38,7 @@ fn an_oversize_record_is_skipped_without_being_kept() {
 
 #[test]
 fn reset_forgets_the_cut_record_the_refused_one_and_the_quotes() {
-    let mut decoder = Decoder::new(SMALL_LIMIT);
+    let mut decoder = Decoder::new(Protocol::Json, SMALL_LIMIT);
     let push = |decoder: &mut Decoder, payload: &str| {
         let mut sink = Recorder::default();
         decoder.push(payload.as_bytes(), ARRIVAL, &mut sink);

@@ -78,8 +78,13 @@ fn every_tick_is_accepted_or_rejected_with_its_reason() {
     session.oversize();
     session.control(b"{}");
     let receipt = session.finish();
-    let expected =
-        Receipt { received: 10, accepted: 4, rejected: 6, control: vec![(*b"{}").into()] };
+    let expected = Receipt {
+        received: 10,
+        accepted: 4,
+        rejected: 6,
+        duplicates: 0,
+        control: vec![(*b"{}").into()],
+    };
     assert_eq!(receipt, expected);
 
     let own = engine.snapshot(ID).counters();

@@ -9,7 +9,7 @@ use tickwire_core::bars::{Bar, Source};
 use tickwire_core::engine::Engine;
 use tickwire_core::reason::Reason;
 use tickwire_core::subscription::{Interest, Item, Subscription};
-use tickwire_core::{History, HistoryError, Spec};
+use tickwire_core::{History, HistoryError, Revised, Spec};
 
 /// A ready bar of flat price.
 fn bar(ts: i64, price: f64, volume: f64) -> Bar {
@@ -319,4 +319,104 @@ fn a_gap_revises_closed_bars_once() {
     let newest = put(&engine, 0, minutes(0..2), true);
     assert_eq!(newest.replaced, 2);
     assert!(closed(&engine.snapshot(ID), 1).iter().all(|row| row.complete), "mended");
+}
+
+/// Complete or not, of each closed bar.
+fn whole(engine: &Engine, level: usize) -> Vec<bool> {
+    closed(&engine.snapshot(ID), level).iter().map(|row| row.complete).collect()
+}
+
+fn fill(engine: &Engine, level: usize, bars: Vec<Bar>, span: (i64, i64)) -> (History, Revised) {
+    engine.session().push_history(ID, Source::Trade, level, bars, true, Some(span)).unwrap()
+}
+
+#[test]
+fn a_larger_bar_that_is_filled_before_it_closes_closes_complete() {
+    let engine = engine(&["1s", "1m", "1h"]);
+    let second = |second: i64| MONDAY + second * SECOND;
+    push(&engine, (0..10).map(|at| live(second(at), 100.0, 1.0)));
+    engine.session().mark_gap(ID, Some(second(9) + 1), second(20) + 1).unwrap();
+    push(&engine, (20..30).map(|at| live(second(at) + 2, 100.0, 1.0)));
+    fill(
+        &engine,
+        0,
+        (9..21).map(|at| bar(second(at), 100.0, 1.0)).collect(),
+        (second(9), second(21)),
+    );
+    push(&engine, (30..7_200).map(|at| live(second(at), 100.0, 1.0)));
+    assert!(whole(&engine, 0).iter().all(|whole| *whole));
+    assert!(whole(&engine, 1).iter().all(|whole| *whole));
+    assert_eq!(whole(&engine, 2), [true]);
+    assert_eq!(closed(&engine.snapshot(ID), 2)[0].volume, 3_600.0);
+}
+
+#[test]
+fn a_gap_without_trades_is_filled_by_saying_so() {
+    let engine = engine(&["1m", "5m", "1h"]);
+    let at = |minute: i64| live(MONDAY + minute * MINUTE, 100.0, 1.0);
+    push(&engine, [at(0), at(3), at(59), at(60), at(63)]);
+    // Cuts no minute that has trades, and is in an hour that is closed and one that is not.
+    let gap = (MONDAY + 50 * MINUTE, MONDAY + 52 * MINUTE);
+    engine.session().mark_gap(ID, Some(gap.0), gap.1).unwrap();
+    engine.session().mark_gap(ID, Some(gap.0 + 11 * MINUTE), gap.1 + 10 * MINUTE).unwrap();
+    assert_eq!(whole(&engine, 0), [true; 4]);
+    assert_eq!(whole(&engine, 2), [false]);
+    let (outcome, revised) = fill(&engine, 0, vec![], gap);
+    assert_eq!(outcome, History::default());
+    let told: Vec<_> = revised.iter().map(|(tf, bar)| (tf.to_string(), bar.complete)).collect();
+    assert_eq!(told, [("1h".to_owned(), true)]);
+    let (_, again) = fill(&engine, 0, vec![], gap);
+    assert_eq!(again, [], "nothing was missing any more");
+    fill(&engine, 0, vec![], (gap.0 + 11 * MINUTE, gap.1 + 10 * MINUTE));
+    advance(&engine, MONDAY + 2 * HOUR);
+    assert_eq!((whole(&engine, 1), whole(&engine, 2)), (vec![true; 3], vec![true; 2]));
+}
+
+#[test]
+fn half_a_gap_filled_leaves_the_larger_bar_incomplete() {
+    let engine = engine(&["1m", "1h"]);
+    push(&engine, (0..20).map(|minute| live(MONDAY + minute * MINUTE, 100.0, 1.0)));
+    engine.session().mark_gap(ID, Some(MONDAY + 20 * MINUTE), MONDAY + 40 * MINUTE).unwrap();
+    push(&engine, (40..61).map(|minute| live(MONDAY + minute * MINUTE, 100.0, 1.0)));
+    put(&engine, 0, minutes(20..30), true);
+    assert_eq!(whole(&engine, 1), [false]);
+    put(&engine, 0, minutes(30..40), true);
+    assert_eq!(whole(&engine, 1), [true]);
+}
+
+#[test]
+fn a_gap_that_is_filled_in_larger_timeframes_stays_in_smaller_ones() {
+    let engine = engine(&["1s", "1m", "1h"]);
+    push(&engine, [live(MONDAY, 100.0, 1.0)]);
+    engine.session().mark_gap(ID, Some(MONDAY + SECOND / 2), MONDAY + 59 * SECOND + 1).unwrap();
+    push(&engine, [live(MONDAY + MINUTE - 1, 100.0, 1.0), live(MONDAY + MINUTE, 100.0, 1.0)]);
+    put(&engine, 1, minutes(0..1), true);
+    advance(&engine, MONDAY + HOUR);
+    assert_eq!(whole(&engine, 0), [false, false, true]);
+    assert_eq!((whole(&engine, 1), whole(&engine, 2)), (vec![true; 2], vec![true]));
+}
+
+#[test]
+fn what_is_still_collected_stays_missing() {
+    let engine = engine(&["1s", "1m"]);
+    push(&engine, [live(MONDAY, 100.0, 1.0)]);
+    engine.session().mark_gap(ID, Some(MONDAY + 1), MONDAY + 2 * SECOND + 1).unwrap();
+    push(&engine, [live(MONDAY + 2 * SECOND + 2, 100.0, 1.0)]);
+    fill(&engine, 0, vec![], (MONDAY + SECOND, MONDAY + MINUTE));
+    advance(&engine, MONDAY + HOUR);
+    assert_eq!(whole(&engine, 0), [false, false], "one was not in the span, one not closed");
+    assert_eq!(whole(&engine, 1), [false]);
+}
+
+#[test]
+fn joining_again_is_a_gap_since_the_first_time() {
+    let engine = engine(&["1m", "1h"]);
+    engine.session().mark_gap(ID, None, MONDAY + 30 * MINUTE).unwrap();
+    fill(&engine, 0, minutes(0..30), (MONDAY, MONDAY + 30 * MINUTE));
+    push(&engine, [live(MONDAY + 30 * MINUTE, 100.0, 1.0), live(MONDAY + 31 * MINUTE, 100.0, 1.0)]);
+    engine.session().mark_gap(ID, None, MONDAY + 31 * MINUTE).unwrap();
+    assert_eq!(whole(&engine, 0)[29..], [true, false]);
+    fill(&engine, 0, minutes(30..31), (MONDAY + 30 * MINUTE, MONDAY + 31 * MINUTE));
+    advance(&engine, MONDAY + HOUR);
+    assert_eq!(whole(&engine, 1), [true]);
 }

@@ -112,17 +112,24 @@ proptest! {
             for &root in roots {
                 let bucket = |ts| engine.timeframes()[root].bucket(ts);
                 let range = bucket(start).0..bucket(end - 1).1;
-                let mut bars = ready(&whole, root, range);
+                let mut bars = ready(&whole, root, range.clone());
+                // Each piece speaks of the time up to the next.
                 let mut calls = Vec::new();
+                let mut from = range.start;
                 for &piece in &pieces {
                     let rest = bars.split_off(piece.min(bars.len()));
-                    calls.push(std::mem::replace(&mut bars, rest));
+                    let until = rest.first().map_or(range.end, |bar| bar.ts);
+                    calls.push((std::mem::replace(&mut bars, rest), (from, until)));
+                    from = until;
                 }
-                calls.push(bars);
+                calls.push((bars, (from, range.end)));
                 if backwards {
                     calls.reverse();
                 }
-                calls.into_iter().for_each(|bars| put(&engine, root, bars, true));
+                for (bars, span) in calls {
+                    let mut session = engine.session();
+                    session.push_history(ID, Source::Trade, root, bars, true, Some(span)).unwrap();
+                }
             }
         };
         let mut marked = false;
@@ -151,6 +158,10 @@ proptest! {
         }
         fill();
         assert_same(&engine, &whole);
+        for level in 0..engine.timeframes().len() {
+            let rows = closed(&engine.snapshot(ID), level);
+            prop_assert!(rows.iter().all(|row| row.complete), "{}", engine.timeframes()[level]);
+        }
     }
 
     #[test]

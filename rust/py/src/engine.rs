@@ -5,6 +5,7 @@ use std::sync::Arc;
 use numpy::{PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use tickwire_core::bars::{Bar, Timeframe};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::{Engine, Receipt as CoreReceipt, Session};
 use tickwire_core::reason::Reason;
@@ -232,7 +233,8 @@ impl PyEngine {
         Receipt::new(py, &self.write(py, rows.count < RELEASE_GIL_ROWS, work).1)
     }
 
-    /// Put in ready bars; returns what became of them as a dict of counts.
+    /// Put in ready bars, all there are in `span` if that is given; returns what became of them as a
+    /// dict of counts, and the closed bars that changed.
     #[expect(clippy::too_many_arguments, reason = "one argument for each column")]
     fn _push_bars<'py>(
         &self,
@@ -249,7 +251,8 @@ impl PyEngine {
         vwap: PyReadonlyArray1<'_, f64>,
         trades: PyReadonlyArray1<'_, i64>,
         replace: bool,
-    ) -> PyResult<Bound<'py, PyDict>> {
+        span: Option<(i64, i64)>,
+    ) -> PyResult<(Bound<'py, PyDict>, Vec<records::Bar>)> {
         let id = self.names.find(symbol)?;
         let level = self.names.level(timeframe)?;
         let source = self.names.source_of(id, source)?;
@@ -265,9 +268,29 @@ impl PyEngine {
             trades: rows.column("trades", &trades)?,
         };
         let bars = columns.bars();
-        let (outcome, _) =
-            self.write(py, false, |session| session.push_bars(id, source, level, bars, replace));
-        counts::history(py, &outcome.map_err(|error| errors::history(&error))?)
+        let work = |session: &mut Session<'_>| {
+            session.push_history(id, source, level, bars, replace, span)
+        };
+        let (history, revised) =
+            self.write(py, false, work).0.map_err(|error| errors::history(&error))?;
+        let bar =
+            |(timeframe, bar): &(Timeframe, Bar)| self.names.bar(py, id, *timeframe, source, bar);
+        Ok((counts::history(py, &history)?, revised.iter().map(bar).collect()))
+    }
+
+    /// Start and end of the bar of an instrument that `ts` belongs to, int ns UTC.
+    fn bar_span(&self, symbol: &str, timeframe: &str, ts: i64) -> PyResult<(i64, i64)> {
+        self.names.find(symbol)?;
+        let level = self.names.level(timeframe)?;
+        Ok(self.core.timeframes()[level].bucket(ts))
+    }
+
+    /// Each timeframe, from the smallest to the largest, with the smaller one whose bars its bars
+    /// are put together from; None where they are made of ticks.
+    fn parents(&self) -> Vec<(String, Option<String>)> {
+        let name = |level: usize| self.core.timeframes()[level].to_string();
+        let parents = self.core.parents().into_iter().enumerate();
+        parents.map(|(level, parent)| (name(level), parent.map(name))).collect()
     }
 
     /// Close, for all instruments, every bar that ends at or before `now_ns` (int ns UTC). Ticks that
@@ -380,7 +403,8 @@ impl PyEngine {
     }
 
     /// Counts of ticks, of one instrument or of everything that came: received, accepted, rejected,
-    /// trades, quotes, depth, and rejections and flags by reason. received == accepted + rejected.
+    /// trades, quotes, depth, duplicates, and rejections and flags by reason. received == accepted +
+    /// rejected; duplicates, which a second connection has brought, are none of these.
     #[pyo3(signature = (symbol=None))]
     fn stats<'py>(&self, py: Python<'py>, symbol: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
         counts::counters(py, &self.counters(symbol)?)

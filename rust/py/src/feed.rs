@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
 use tickwire_core::decode::{DEFAULT_MAX_RECORD_BYTES, Decoder};
 use tickwire_core::engine::{Engine, Receipt as CoreReceipt};
+use tickwire_core::feed::Feed as CoreFeed;
 use tickwire_core::record::NO_TIME;
 
 use crate::engine::PyEngine;
@@ -24,7 +25,7 @@ pub(crate) struct Feed {
     #[pyo3(get)]
     name: String,
     engine: Arc<Engine>,
-    decoder: Mutex<Decoder>,
+    core: Mutex<CoreFeed>,
 }
 
 /// The bytes of a payload, copied only where Python could change them meanwhile.
@@ -68,30 +69,36 @@ impl Feed {
         let payload = Payload::new(data)?;
         let bytes = payload.as_bytes()?;
         let ts_recv = ts_recv.unwrap_or(NO_TIME);
-        let run = |decoder: &mut Decoder| -> CoreReceipt {
-            let mut session = self.engine.session();
-            decoder.push(bytes, ts_recv, &mut session);
-            session.finish()
-        };
+        let run = |feed: &mut CoreFeed| -> CoreReceipt { feed.push(bytes, ts_recv) };
         let free = if bytes.len() < RELEASE_GIL_BYTES { self.try_lock() } else { None };
-        let receipt = match free {
-            Some(mut decoder) => run(&mut decoder),
+        // In an overlap the other feed may have to be waited for.
+        let receipt = match free.filter(|feed| !feed.is_overlapping()) {
+            Some(mut feed) => run(&mut feed),
             None => py.detach(|| run(&mut self.lock())),
         };
         Receipt::new(py, &receipt)
     }
 
-    fn try_lock(&self) -> Option<MutexGuard<'_, Decoder>> {
-        match self.decoder.try_lock() {
-            Ok(decoder) => Some(decoder),
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, CoreFeed>> {
+        match self.core.try_lock() {
+            Ok(feed) => Some(feed),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Decoder> {
+    /// The feed; to be waited for without the GIL.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, CoreFeed> {
         // A panic inside may cost the record at hand; refusing all later ones would help nobody.
-        self.decoder.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,11 +114,9 @@ impl Feed {
                 "max_record_bytes: got {max_record_bytes}, expected at least 1"
             ))
         })?;
-        Ok(Self {
-            name: name.to_owned(),
-            engine: engine.core(),
-            decoder: Mutex::new(Decoder::new(limit)),
-        })
+        let engine = engine.core();
+        let core = Mutex::new(CoreFeed::new(Arc::clone(&engine), Decoder::new(limit)));
+        Ok(Self { name: name.to_owned(), engine, core })
     }
 
     /// Decode and apply one payload of the hub, cut anywhere.

@@ -8,6 +8,7 @@ mod errors;
 mod feed;
 mod frame;
 mod names;
+mod overlap;
 mod records;
 mod snapshot;
 mod specs;
@@ -23,6 +24,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("debug_build", cfg!(debug_assertions))?;
     module.add_class::<engine::PyEngine>()?;
     module.add_class::<feed::Feed>()?;
+    module.add_class::<overlap::Overlap>()?;
+    module.add_class::<overlap::OverlapReport>()?;
     module.add_class::<subscription::Subscription>()?;
     module.add_class::<snapshot::Snapshot>()?;
     module.add_class::<frame::ArrowStream>()?;

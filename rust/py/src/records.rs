@@ -241,7 +241,7 @@ impl Bar {
     }
 }
 
-/// What came of one call: received == accepted + rejected.
+/// What came of one call: received == accepted + rejected. Duplicates are none of these.
 #[pyclass(frozen, get_all, module = "tickwire")]
 pub(crate) struct Receipt {
     /// Ticks that came: each element of a trade or depth array, each quote, each malformed record.
@@ -250,6 +250,8 @@ pub(crate) struct Receipt {
     accepted: u64,
     /// Ticks that were refused; `Engine.rejections()` says why.
     rejected: u64,
+    /// Second copies, of ticks that two overlapping connections have brought.
+    duplicates: u64,
     /// Records that are no market events (bytes, without the terminator), in order.
     control: Py<PyTuple>,
 }
@@ -261,7 +263,7 @@ static ALL_ACCEPTED: [PyOnceLock<Py<Receipt>>; 9] = [const { PyOnceLock::new() }
 
 impl Receipt {
     pub(crate) fn new(py: Python<'_>, receipt: &engine::Receipt) -> PyResult<Py<Self>> {
-        let plain = receipt.rejected == 0 && receipt.control.is_empty();
+        let plain = receipt.rejected == 0 && receipt.duplicates == 0 && receipt.control.is_empty();
         match usize::try_from(receipt.accepted).ok().and_then(|count| ALL_ACCEPTED.get(count)) {
             Some(shared) if plain => {
                 let made = shared.get_or_try_init(py, || Self::make(py, receipt))?;
@@ -277,6 +279,7 @@ impl Receipt {
             received: receipt.received,
             accepted: receipt.accepted,
             rejected: receipt.rejected,
+            duplicates: receipt.duplicates,
             control: PyTuple::new(py, control)?.unbind(),
         };
         Py::new(py, made)
@@ -287,10 +290,11 @@ impl Receipt {
 impl Receipt {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         Ok(format!(
-            "Receipt(received={}, accepted={}, rejected={}, control={})",
+            "Receipt(received={}, accepted={}, rejected={}, duplicates={}, control={})",
             self.received,
             self.accepted,
             self.rejected,
+            self.duplicates,
             self.control.bind(py).repr()?
         ))
     }

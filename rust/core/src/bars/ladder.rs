@@ -9,6 +9,7 @@
 //! allowed to come late, and because one with a stamp from the future must not close anything.
 
 use super::bar::OpenBar;
+use super::gaps::Gaps;
 use super::timeframe::Timeframe;
 use crate::record::NO_TIME;
 
@@ -25,6 +26,9 @@ struct Level {
     /// Bars not closed yet, oldest first. Where the level is rolled up, at most one, holding the
     /// closed parts so far.
     open: Vec<OpenBar>,
+    /// What is missing; a bar that overlaps it is not complete. Each level has its own, because
+    /// history may fill a gap of some timeframes only.
+    gaps: Gaps,
 }
 
 impl Level {
@@ -85,8 +89,8 @@ pub(crate) struct Ladder {
     roots: Vec<usize>,
     /// No bar of a level that is rolled up ends before this, ns.
     earliest_end: i64,
-    /// Spans without data, `[start, end)`; a bar that overlaps one is not complete.
-    gaps: Vec<(i64, i64)>,
+    /// When the feed was joined, the last time that it was.
+    joined: Option<i64>,
 }
 
 /// For each timeframe (ascending), the largest smaller one that nests in it.
@@ -105,7 +109,12 @@ impl Ladder {
     pub(crate) fn new(timeframes: &[Timeframe]) -> Self {
         let mut levels: Vec<Level> = timeframes
             .iter()
-            .map(|&timeframe| Level { timeframe, children: Vec::new(), open: Vec::new() })
+            .map(|&timeframe| Level {
+                timeframe,
+                children: Vec::new(),
+                open: Vec::new(),
+                gaps: Gaps::default(),
+            })
             .collect();
         let mut roots = Vec::new();
         for (index, parent) in parents(timeframes).into_iter().enumerate() {
@@ -114,7 +123,7 @@ impl Ladder {
                 None => roots.push(index),
             }
         }
-        Self { levels, roots, earliest_end: i64::MAX, gaps: Vec::new() }
+        Self { levels, roots, earliest_end: i64::MAX, joined: None }
     }
 
     /// Given a closing time, the event time below which a tick is late, because a bar that it would
@@ -192,11 +201,6 @@ impl Ladder {
                 }
             }
         }
-        if !self.gaps.is_empty() {
-            let starts = self.levels.iter().map(|level| level.timeframe.bucket(closing_time).0);
-            let oldest = starts.min();
-            self.gaps.retain(|gap| Some(gap.1) > oldest);
-        }
     }
 
     #[inline]
@@ -214,7 +218,7 @@ impl Ladder {
     }
 
     fn emit(&mut self, index: usize, bar: &mut OpenBar, out: &mut impl Closed) {
-        bar.complete &= !self.in_gap(bar.start, bar.end);
+        bar.complete &= !self.in_gap(index, bar.start, bar.end);
         out.closed(index, bar);
         for position in 0..self.levels[index].children.len() {
             let child = self.levels[index].children[position];
@@ -242,13 +246,24 @@ impl Ladder {
         }
     }
 
-    /// Says that data is missing in `[start, end)`.
-    pub(crate) fn mark_gap(&mut self, start: i64, end: i64) {
-        self.gaps.push((start, end));
+    /// Says that data is missing in `[start, end)`, or since the feed was last joined and, the first
+    /// time, since ever. Returns the start, where there is one.
+    pub(crate) fn mark_gap(&mut self, start: Option<i64>, end: i64) -> Option<i64> {
+        let start = start.or_else(|| self.joined.replace(end));
+        for level in &mut self.levels {
+            level.gaps.add(start.unwrap_or(i64::MIN), end);
+        }
+        start
     }
 
-    pub(crate) fn in_gap(&self, start: i64, end: i64) -> bool {
-        self.gaps.iter().any(|gap| gap.0 < end && gap.1 > start)
+    /// Says that all of `[start, end)` is known at a level; whether anything of it was missing.
+    pub(crate) fn fill(&mut self, level: usize, start: i64, end: i64) -> bool {
+        self.levels[level].gaps.remove(start, end)
+    }
+
+    /// Whether anything of `[start, end)` is missing at a level.
+    pub(crate) fn in_gap(&self, level: usize, start: i64, end: i64) -> bool {
+        self.levels[level].gaps.overlaps(start, end)
     }
 
     /// Replaces the closed parts that a rolled-up level holds.

@@ -1,6 +1,7 @@
 //! Time bars over many timeframes at once.
 
 pub(crate) mod bar;
+mod gaps;
 pub(crate) mod ladder;
 mod source;
 mod timeframe;

@@ -6,7 +6,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::scan::Number;
+use super::Malformed;
+use super::event::Number;
 use crate::record::{InstrumentId, NO_TIME, Quote};
 
 /// One quote message, as sent.
@@ -21,12 +22,34 @@ pub(super) struct QuoteUpdate {
     pub(super) ts_event: Option<i64>,
 }
 
-impl QuoteUpdate {
-    /// Whether a field that should be a number is something else.
-    pub(super) fn is_unusable(&self) -> bool {
-        [self.bid, self.ask, self.bid_size, self.ask_size, self.last].contains(&Number::Wrong)
-    }
+/// The members of a quote message: an update, and other names for some of what it says, which count
+/// where the first ones are absent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct QuoteFields {
+    pub(super) update: QuoteUpdate,
+    pub(super) bid_size: Number,
+    pub(super) ask_size: Number,
+    pub(super) last_updated: Option<i64>,
+}
 
+impl QuoteFields {
+    /// The update that the fields make, unless one that should be a number is something else.
+    #[inline(always)]
+    pub(super) fn update(self) -> Result<QuoteUpdate, Malformed> {
+        let mut update = self.update;
+        if update.bid_size == Number::Absent {
+            update.bid_size = self.bid_size;
+        }
+        if update.ask_size == Number::Absent {
+            update.ask_size = self.ask_size;
+        }
+        update.ts_event = update.ts_event.or(self.last_updated);
+        let numbers = [update.bid, update.ask, update.bid_size, update.ask_size, update.last];
+        if numbers.contains(&Number::Wrong) { Err(Malformed) } else { Ok(update) }
+    }
+}
+
+impl QuoteUpdate {
     /// The update laid over what was known.
     fn over(&self, known: &Quote, ts_recv: i64) -> Quote {
         let field = |update, known| {

@@ -1,44 +1,82 @@
-//! From the bytes of a SignalR JSON hub to trades, quotes and depth deltas.
+//! From the bytes of a SignalR hub to trades, quotes and depth deltas.
 //!
-//! A [`Decoder`] is the state of one feed. It is given payloads as they arrive, cut anywhere, and
-//! calls a [`Sink`] for each record in order:
+//! A [`Decoder`] is the state of one feed, in one [`Protocol`]. It is given payloads as they arrive,
+//! cut anywhere, and calls a [`Sink`] for each record in order:
 //!
-//! - Records end in 0x1E. One that is cut is carried over to the next payload; one longer than the
-//!   limit is refused once and skipped, without being stored, up to its end.
+//! - A record that is cut is carried over to the next payload; one longer than the limit is refused
+//!   once and skipped, without being stored, up to its end.
 //! - An invocation (`type` 1) of `GatewayTrade`, `GatewayQuote` or `GatewayDepth` becomes ticks. Any
-//!   other JSON object with a whole-number `type` is handed on as text, [`Sink::control`].
-//! - What is not strict JSON (exactly what `serde_json` accepts), not a message, or a market event
-//!   without usable arguments is malformed: one call, and nothing of it becomes a tick. Within the
-//!   array of a well-formed event an element that is not an object or has no numeric price and
-//!   volume is one malformed call, its neighbours live, and null is nothing.
+//!   other message with a whole-number `type` is handed on as its bytes, [`Sink::control`].
+//! - What is not well-formed, not a message, or a market event without usable arguments is
+//!   malformed: one call, and nothing of it becomes a tick. Within the array of a well-formed event
+//!   an element that is not an object or has no numeric price and volume is one malformed call, its
+//!   neighbours live, and null is nothing.
 //! - Names may come in any order, unknown ones are checked and skipped, the last of a repeated one
-//!   counts, and letters are compared as written: a lower-case `gatewaytrade` is control text.
+//!   counts, and letters are compared as written: a lower-case `gatewaytrade` is a control record.
 //! - Quotes are partial: what is absent or null stands as the contract's earlier quotes left it.
+//!
+//! The protocols differ in where records end and how values are written, and in nothing else: both
+//! fill the same fields, which one place turns into ticks.
 //!
 //! It does not judge what it reads (a tick without a readable time carries
 //! [`NO_TIME`](crate::record::NO_TIME)), does not perform the handshake (whose answer `{}` has no
 //! type and would count as malformed), and reads no clock.
 
-mod envelope;
+mod event;
+mod json;
 mod market;
 mod merge;
+mod messagepack;
 mod number;
-mod scan;
 pub mod timestamp;
 
-use memchr::memchr;
+use std::str::FromStr;
 
-use self::envelope::Envelope;
-use self::market::{Event, EventReader, Unusable};
-use self::merge::StandingQuotes;
-use self::scan::{Malformed, Scanner, Text};
+use self::event::Events;
+use self::json::Records;
+use self::messagepack::Messages;
 use crate::record::{Depth, InstrumentId, Quote, Trade};
 
 /// Record length beyond which a record is refused, unless the caller says otherwise, in bytes.
 pub const DEFAULT_MAX_RECORD_BYTES: usize = 8 << 20;
 
-/// Ends every record. It cannot occur inside of one: JSON has no place for control characters.
-const TERMINATOR: u8 = 0x1e;
+/// How a hub writes its messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// JSON objects, each followed by 0x1E.
+    #[default]
+    Json,
+    /// MessagePack arrays, each behind its length.
+    MessagePack,
+}
+
+impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 2] = [Self::Json, Self::MessagePack];
+
+    /// The name that the handshake calls it by.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::MessagePack => "messagepack",
+        }
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = UnknownProtocol;
+
+    fn from_str(name: &str) -> Result<Self, UnknownProtocol> {
+        let found = Self::ALL.into_iter().find(|protocol| protocol.name() == name);
+        found.ok_or_else(|| UnknownProtocol(name.to_owned()))
+    }
+}
+
+/// A protocol that is not spoken here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("protocol: got {0:?}, expected \"json\" or \"messagepack\"")]
+pub struct UnknownProtocol(String);
 
 /// Where decoded records go. `None` for an instrument means: the contract id is not one of ours.
 ///
@@ -61,44 +99,67 @@ pub trait Sink {
     fn malformed(&mut self, instrument: Option<InstrumentId>);
     /// A record longer than the limit.
     fn oversize(&mut self);
-    /// Any record that is not a market event, as its raw text without the terminator.
+    /// Any record that is not a market event, as its raw bytes: without the terminator, or without
+    /// the length in front.
     fn control(&mut self, record: &[u8]);
+}
+
+/// The text or the message is not well-formed, or not what is expected. Says nothing more, because a
+/// record is either used or counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Malformed;
+
+/// What the borders between records say.
+#[derive(Clone, Copy, Debug)]
+enum Frame<'a> {
+    /// A record, without what marks its border.
+    Record(&'a [u8]),
+    /// A record longer than the limit.
+    Oversize,
+    /// From here on nothing tells where a record begins.
+    Lost,
+}
+
+/// One protocol: where in its stream the feed stands, and how a record is read.
+trait Format {
+    /// Calls back for each record that ends in `payload`.
+    fn split(&mut self, payload: &[u8], each: impl FnMut(Frame));
+    /// Reads one record into the sink.
+    fn read<S: Sink>(record: &[u8], events: &mut Events, ts_recv: i64, sink: &mut S);
+}
+
+#[derive(Clone, Debug)]
+enum Stream {
+    Json(Records),
+    MessagePack(Messages),
 }
 
 /// The state of one feed: carried-over bytes and partial quotes.
 ///
 /// Its memory is bounded by the record limit: what is carried never exceeds it, and the elements of
-/// the longest event so far, which are kept for reuse, take a small multiple of that event's text.
+/// the longest event so far, which are kept for reuse, take a small multiple of that event's bytes.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    max_record_bytes: usize,
-    /// The start of a record whose end has not arrived.
-    carried: Vec<u8>,
-    /// Inside a record that was refused for its length.
-    skipping: bool,
-    standing: StandingQuotes,
-    reader: EventReader,
-    last_contract: ResolvedContract,
+    stream: Stream,
+    events: Events,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self::new(DEFAULT_MAX_RECORD_BYTES)
+        Self::new(Protocol::default(), DEFAULT_MAX_RECORD_BYTES)
     }
 }
 
 impl Decoder {
-    /// A decoder that refuses records of more than `max_record_bytes`, terminator not counted.
+    /// A decoder that refuses records of more than `max_record_bytes`, terminator or length in front
+    /// not counted.
     #[must_use]
-    pub fn new(max_record_bytes: usize) -> Self {
-        Self {
-            max_record_bytes,
-            carried: Vec::new(),
-            skipping: false,
-            standing: StandingQuotes::default(),
-            reader: EventReader::default(),
-            last_contract: ResolvedContract::default(),
-        }
+    pub fn new(protocol: Protocol, max_record_bytes: usize) -> Self {
+        let stream = match protocol {
+            Protocol::Json => Stream::Json(Records::new(max_record_bytes)),
+            Protocol::MessagePack => Stream::MessagePack(Messages::new(max_record_bytes)),
+        };
+        Self { stream, events: Events::default() }
     }
 
     /// Decodes all records that end in `payload` and keeps the start of the one that does not.
@@ -106,138 +167,61 @@ impl Decoder {
     /// `ts_recv` is the arrival of the payload, ns UTC, or [`NO_TIME`](crate::record::NO_TIME);
     /// a record that was cut gets that of the payload in which it ends.
     pub fn push<S: Sink>(&mut self, payload: &[u8], ts_recv: i64, sink: &mut S) {
-        // What an id means is the sink's to say and may have changed since the last payload.
-        self.last_contract.forget();
-        let mut rest = payload;
-        if self.skipping || !self.carried.is_empty() {
-            let Some(end) = memchr(TERMINATOR, rest) else {
-                return self.carry(rest, sink);
-            };
-            self.finish_carried(&rest[..end], ts_recv, sink);
-            rest = &rest[end + 1..];
-        }
-        while let Some(end) = memchr(TERMINATOR, rest) {
-            let record = &rest[..end];
-            if record.len() > self.max_record_bytes {
-                sink.oversize();
-            } else {
-                self.record(record, ts_recv, sink);
+        self.events.forget_contract();
+        match &mut self.stream {
+            Stream::Json(records) => decode(records, &mut self.events, payload, ts_recv, sink),
+            Stream::MessagePack(messages) => {
+                decode(messages, &mut self.events, payload, ts_recv, sink);
             }
-            rest = &rest[end + 1..];
         }
-        self.carry(rest, sink);
     }
 
     /// Forgets carried-over bytes and partial quotes, as a new connection requires.
     pub fn reset(&mut self) {
-        self.carried = Vec::new();
-        self.skipping = false;
-        self.standing.clear();
+        match &mut self.stream {
+            Stream::Json(records) => records.reset(),
+            Stream::MessagePack(messages) => messages.reset(),
+        }
+        self.events.reset();
+    }
+
+    /// What the feed speaks.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        match &self.stream {
+            Stream::Json(_) => Protocol::Json,
+            Stream::MessagePack(_) => Protocol::MessagePack,
+        }
     }
 
     /// Bytes of a record that has not ended yet. They never exceed the record limit.
     #[must_use]
     pub fn carried_bytes(&self) -> usize {
-        self.carried.len()
-    }
-
-    /// Keeps the start of a record, or refuses it if it is too long already.
-    fn carry<S: Sink>(&mut self, start: &[u8], sink: &mut S) {
-        if self.skipping || start.is_empty() {
-            return;
-        }
-        if self.carried.len() + start.len() > self.max_record_bytes {
-            self.carried.clear();
-            self.skipping = true;
-            sink.oversize();
-        } else {
-            self.carried.extend_from_slice(start);
+        match &self.stream {
+            Stream::Json(records) => records.carried_bytes(),
+            Stream::MessagePack(messages) => messages.carried_bytes(),
         }
     }
 
-    /// Ends the record that earlier payloads began.
-    fn finish_carried<S: Sink>(&mut self, end: &[u8], ts_recv: i64, sink: &mut S) {
-        self.carry(end, sink);
-        if std::mem::take(&mut self.skipping) {
-            return;
-        }
-        let mut record = std::mem::take(&mut self.carried);
-        self.record(&record, ts_recv, sink);
-        // The memory is kept for the next one.
-        record.clear();
-        self.carried = record;
-    }
-
-    fn record<S: Sink>(&mut self, record: &[u8], ts_recv: i64, sink: &mut S) {
-        if let Some((event, mut scanner)) = envelope::usual_start(record)
-            && let Ok(contract) = self.reader.read_arguments(event, &mut scanner, ts_recv)
-            && scanner.rest == b"}"
-        {
-            return self.emit(event, contract, ts_recv, sink);
-        }
-        self.unusual_record(record, ts_recv, sink);
-    }
-
-    /// Any record that does not look exactly as expected, from its start: checked first, read then.
-    #[inline(never)]
-    fn unusual_record<S: Sink>(&mut self, record: &[u8], ts_recv: i64, sink: &mut S) {
-        let (event, arguments) = match envelope::read(record) {
-            Ok(Envelope::Market(event, arguments)) => (event, arguments.unwrap_or_default()),
-            Ok(Envelope::Control) => return sink.control(record),
-            Err(Malformed) => return sink.malformed(None),
-        };
-        match self.reader.read_arguments(event, &mut Scanner::new(arguments), ts_recv) {
-            Ok(contract) => self.emit(event, contract, ts_recv, sink),
-            Err(Unusable { contract }) => {
-                let instrument =
-                    contract.and_then(|contract| self.last_contract.resolve(contract, sink));
-                sink.malformed(instrument);
-            }
-        }
-    }
-
-    /// Hands on what the reader holds.
-    fn emit<S: Sink>(&mut self, event: Event, contract: Text, ts_recv: i64, sink: &mut S) {
-        let instrument = self.last_contract.resolve(contract, sink);
-        match event {
-            Event::Trade => self.reader.trades.for_each(|trade| match trade {
-                Some(trade) => sink.trade(instrument, trade),
-                None => sink.malformed(instrument),
-            }),
-            Event::Depth => self.reader.depths.for_each(|depth| match depth {
-                Some(depth) => sink.depth(instrument, depth),
-                None => sink.malformed(instrument),
-            }),
-            Event::Quote => {
-                let quote = self.standing.merge(instrument, &self.reader.quote, ts_recv);
-                sink.quote(instrument, &quote);
-            }
-        }
+    /// Whether the stream held something in the place of a length, which was one malformed call.
+    /// Everything since is lost, up to the next [`reset`](Self::reset). JSON has no such place.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(&self.stream, Stream::MessagePack(messages) if messages.is_lost())
     }
 }
 
-/// The last contract id and what the sink made of it.
-#[derive(Clone, Debug, Default)]
-struct ResolvedContract {
-    is_set: bool,
-    raw: Vec<u8>,
-    instrument: Option<InstrumentId>,
-}
-
-impl ResolvedContract {
-    fn forget(&mut self) {
-        self.is_set = false;
-    }
-
-    #[inline]
-    fn resolve<S: Sink>(&mut self, contract: Text, sink: &mut S) -> Option<InstrumentId> {
-        if !self.is_set || self.raw != contract.raw() {
-            self.raw.clear();
-            self.raw.extend_from_slice(contract.raw());
-            // The scanner has proved it to be UTF-8, so nothing is lost.
-            self.instrument = sink.resolve(&String::from_utf8_lossy(&contract.decoded()));
-            self.is_set = true;
-        }
-        self.instrument
-    }
+#[inline]
+fn decode<F: Format, S: Sink>(
+    stream: &mut F,
+    events: &mut Events,
+    payload: &[u8],
+    ts_recv: i64,
+    sink: &mut S,
+) {
+    stream.split(payload, |frame| match frame {
+        Frame::Record(record) => F::read(record, events, ts_recv, sink),
+        Frame::Oversize => sink.oversize(),
+        Frame::Lost => sink.malformed(None),
+    });
 }

@@ -1,4 +1,4 @@
-//! JSON numbers to the nearest double, exactly.
+//! Decimal numbers as JSON writes them, to the nearest double, exactly.
 //!
 //! The grammar is JSON's: no plus sign, no leading zeros, digits on both sides of a point. A number
 //! too large for a double is refused; one too small becomes zero. Decimal text with at most 15 or 16

@@ -1,8 +1,8 @@
-//! ISO 8601 timestamps to nanoseconds since the Unix epoch, UTC.
+//! Timestamps to nanoseconds since the Unix epoch, UTC: ISO 8601 text, and seconds with nanoseconds.
 //!
-//! Read is `YYYY-MM-DDTHH:MM:SS`, a fraction of one to nine digits if there is one, and then `Z`,
-//! `+HH:MM`, `-HH:MM` or nothing, which means UTC. A lower-case `t` or `z` and a space in the place
-//! of the `T` are understood. Anything else, including dates that the calendar does not have, leap
+//! Of text, read is `YYYY-MM-DDTHH:MM:SS`, a fraction of one to nine digits if there is one, and then
+//! `Z`, `+HH:MM`, `-HH:MM` or nothing, which means UTC. A lower-case `t` or `z` and a space in the
+//! place of the `T` are understood. Anything else, including dates that the calendar does not have, leap
 //! seconds, more than nine digits and instants outside of the `i64` range (1677 to 2262), is
 //! [`NO_TIME`]: a doubtful time is no time, never a wrong one.
 
@@ -12,7 +12,7 @@ use crate::record::NO_TIME;
 const NS_PER_S: i64 = 1_000_000_000;
 
 /// Instants nearer to the epoch than this many seconds need no overflow check in nanoseconds.
-const SAFE_S: i64 = i64::MAX / NS_PER_S - 1;
+const SAFE_S: u64 = (i64::MAX / NS_PER_S - 1) as u64;
 
 /// Nanoseconds in the last digit of a fraction, by its number of digits.
 const FRACTION_NS: [u64; 10] =
@@ -23,6 +23,12 @@ const FRACTION_NS: [u64; 10] =
 pub fn parse(text: &[u8]) -> i64 {
     let (instant, len) = MinuteMemo::default().read(text);
     if len == text.len() { instant } else { NO_TIME }
+}
+
+/// The instant so many seconds and nanoseconds after the epoch, ns UTC, or [`NO_TIME`].
+pub(super) fn from_unix(seconds: i64, nanos: u32) -> i64 {
+    let nanos = i64::from(nanos);
+    if nanos < NS_PER_S { joined(seconds, nanos).unwrap_or(NO_TIME) } else { NO_TIME }
 }
 
 /// Reads timestamps and remembers the minute of the last one: the ticks of a feed mostly share it,
@@ -65,10 +71,7 @@ impl MinuteMemo {
         let (fraction_ns, rest) = read_fraction_ns(rest)?;
         let (offset_s, rest) = read_offset_s(rest)?;
         let instant_s = self.start_s + second - offset_s;
-        if instant_s.abs() < SAFE_S {
-            return Some((instant_s * NS_PER_S + fraction_ns, rest));
-        }
-        Some((at_the_edge(instant_s, fraction_ns)?, rest))
+        Some((joined(instant_s, fraction_ns)?, rest))
     }
 }
 
@@ -142,6 +145,15 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     // 719,468 days lie between 0000-03-01 and 1970-01-01.
     year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+/// Seconds and nanoseconds as one, if they fit.
+#[inline(always)]
+fn joined(instant_s: i64, fraction_ns: i64) -> Option<i64> {
+    if instant_s.unsigned_abs() < SAFE_S {
+        return Some(instant_s * NS_PER_S + fraction_ns);
+    }
+    at_the_edge(instant_s, fraction_ns)
 }
 
 /// Nanoseconds where they might not fit.

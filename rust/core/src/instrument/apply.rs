@@ -170,6 +170,12 @@ impl Writer {
         self.reject(reason);
     }
 
+    /// Counts a tick that another connection has brought before.
+    pub(crate) fn duplicate(&mut self) {
+        self.dirty = true;
+        self.duplicates += 1;
+    }
+
     /// Ticks applied and ticks refused so far. Every tick that was applied is in a ring, or a counted
     /// depth delta.
     pub(crate) fn counts(&self) -> (u64, u64) {

@@ -54,6 +54,7 @@ impl Writer {
         update.set(layout::RECEIVED, accepted + rejected);
         update.set(layout::ACCEPTED, accepted);
         update.set(layout::DEPTH_COUNT, self.depth_count);
+        update.set(layout::DUPLICATES, self.duplicates);
         update.set(layout::CLOSING_TIMES, self.trades.watermark.closing_time() as u64);
         update.set(layout::CLOSING_TIMES + 1, self.quotes.watermark.closing_time() as u64);
         if std::mem::take(&mut self.judged) || anew {

@@ -7,7 +7,7 @@ pub(crate) mod model;
 
 use std::fmt;
 
-use tickwire_core::decode::{Decoder, Sink};
+use tickwire_core::decode::{Decoder, Protocol, Sink};
 use tickwire_core::record::{Depth, DepthKind, InstrumentId, Quote, Side, Trade};
 
 /// The contract ids that the tests' sink knows; an instrument is the index here.
@@ -139,7 +139,7 @@ pub(crate) fn decode_parts<'a>(
     parts: impl IntoIterator<Item = &'a [u8]>,
     limit: usize,
 ) -> Vec<Call> {
-    let (mut decoder, mut sink) = (Decoder::new(limit), Recorder::default());
+    let (mut decoder, mut sink) = (Decoder::new(Protocol::Json, limit), Recorder::default());
     for part in parts {
         decoder.push(part, ARRIVAL, &mut sink);
         assert!(decoder.carried_bytes() <= limit);

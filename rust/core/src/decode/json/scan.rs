@@ -7,14 +7,11 @@
 
 use std::borrow::Cow;
 
-use super::number;
+use crate::decode::event::Number;
+use crate::decode::{Malformed, number};
 
 /// Containers that may be open at once, the record itself included.
 pub(super) const MAX_DEPTH: u32 = 127;
-
-/// The text is not JSON. Says nothing more, because a record is either used or counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
 
 /// The inside of a JSON string, proven to be well-formed.
 #[derive(Clone, Copy, Debug)]
@@ -35,18 +32,6 @@ impl<'a> Text<'a> {
     pub(super) fn raw(self) -> &'a [u8] {
         self.raw
     }
-}
-
-/// A numeric member.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) enum Number {
-    /// Not there, or null.
-    #[default]
-    Absent,
-    /// There, and a number.
-    Is(f64),
-    /// There, and something else.
-    Wrong,
 }
 
 /// A position in a record. Every method starts at it and leaves it behind what was read; after an

@@ -1,7 +1,8 @@
 //! The outer object of a hub record: `type`, `target` and `arguments`, in any order.
 
-use super::market::Event;
-use super::scan::{Malformed, Scanner};
+use super::scan::Scanner;
+use crate::decode::Malformed;
+use crate::decode::event::Event;
 
 /// Open containers at the members of the record.
 const DEPTH: u32 = 1;

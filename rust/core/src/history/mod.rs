@@ -7,7 +7,13 @@
 //!   for which ticks are still being collected is never touched: the live bar is the newer truth.
 //! - A larger bar is worked out anew only if it holds what the smaller bars at hand hold. One that
 //!   came ready made, or of whose smaller bars retention has dropped some, knows more than they do.
+//! - The bars of a call are all there are from the first to the last of them, or in the span that is
+//!   given with them: where there is none, nothing was traded. Gaps in it are filled with that, in
+//!   their timeframe and in those that are rolled up from it. A larger bar is complete once all of
+//!   its parts are and no gap is left in it.
 //! - History that ends after everything known so far moves the watermark to its end.
+
+mod check;
 
 use crate::bars::bar::OpenBar;
 use crate::bars::{Bar, Source, Timeframe};
@@ -15,7 +21,9 @@ use crate::engine::Session;
 use crate::instrument::{Shared, Stream, Writer};
 use crate::record::{InstrumentId, NO_TIME};
 use crate::store::Series;
-use arrow_schema::ArrowError;
+
+pub use check::HistoryError;
+use check::check;
 
 /// What came of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,82 +40,8 @@ pub struct History {
     pub open: u64,
 }
 
-/// Why bars were refused. Nothing has changed.
-#[derive(Debug, thiserror::Error)]
-pub enum HistoryError {
-    /// The engine does not make bars of this source for the instrument.
-    #[error("{symbol} has no {source_name} bars; give the instrument that source to keep them")]
-    NoSource {
-        /// The instrument.
-        symbol: String,
-        /// The source asked for.
-        source_name: &'static str,
-    },
-    /// No label.
-    #[error("row {row}: the bar has no time")]
-    NoTime {
-        /// Position in the order of time.
-        row: usize,
-    },
-    /// A label that is not the start of a bar.
-    #[error(
-        "row {row}: {ts} ns is not the start of a {timeframe} bar; the bar that holds it starts at {start} ns"
-    )]
-    Unaligned {
-        /// Position in the order of time.
-        row: usize,
-        /// The label.
-        ts: i64,
-        /// What the label should have been.
-        start: i64,
-        /// The timeframe of the table.
-        timeframe: Timeframe,
-    },
-    /// Two bars of the same label.
-    #[error("row {row}: a second bar starts at {ts} ns; give each bar once")]
-    Twice {
-        /// Position in the order of time.
-        row: usize,
-        /// The label.
-        ts: i64,
-    },
-    /// Prices that no market can have made.
-    #[error("row {row}: the bar at {ts} ns has {what}")]
-    Impossible {
-        /// Position in the order of time.
-        row: usize,
-        /// The label.
-        ts: i64,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// The columns could not be stored.
-    #[error(transparent)]
-    Arrow(#[from] ArrowError),
-}
-
-fn check(row: usize, bar: &Bar, timeframe: Timeframe) -> Result<(), HistoryError> {
-    if bar.ts == NO_TIME {
-        return Err(HistoryError::NoTime { row });
-    }
-    let (start, _) = timeframe.bucket(bar.ts);
-    if start != bar.ts {
-        return Err(HistoryError::Unaligned { row, ts: bar.ts, start, timeframe });
-    }
-    let finite = [bar.open, bar.high, bar.low, bar.close].iter().all(|price| price.is_finite());
-    let what = if !finite {
-        "a price that is not a finite number"
-    } else if bar.low > bar.open.min(bar.close) || bar.high < bar.open.max(bar.close) {
-        "an open or close outside of low and high"
-    } else if !(bar.volume >= 0.0 && bar.volume.is_finite()) {
-        "a volume that is negative or not a finite number"
-    } else if bar.volume > 0.0 && !bar.vwap.is_finite() {
-        "a vwap that is not a finite number"
-    } else {
-        return Ok(());
-    };
-    Err(HistoryError::Impossible { row, ts: bar.ts, what })
-}
+/// Closed bars that a call has changed, each once, with their timeframes; smaller timeframes first.
+pub type Revised = Vec<(Timeframe, Bar)>;
 
 impl Session<'_> {
     /// Puts ready bars of one timeframe in, in any order of rows. The ends of the bars are worked
@@ -120,9 +54,26 @@ impl Session<'_> {
         id: InstrumentId,
         source: Source,
         level: usize,
-        mut bars: Vec<Bar>,
+        bars: Vec<Bar>,
         replace: bool,
     ) -> Result<History, HistoryError> {
+        self.push_history(id, source, level, bars, replace, None).map(|(history, _)| history)
+    }
+
+    /// The same, for bars that are all there are in `span`, ns UTC; there may be none. Returns also
+    /// the closed bars that changed.
+    ///
+    /// # Errors
+    /// As for [`push_bars`](Self::push_bars).
+    pub fn push_history(
+        &mut self,
+        id: InstrumentId,
+        source: Source,
+        level: usize,
+        mut bars: Vec<Bar>,
+        replace: bool,
+        span: Option<(i64, i64)>,
+    ) -> Result<(History, Revised), HistoryError> {
         let (writer, shared) = self.enter(id);
         let timeframe = shared.timeframes[level];
         bars.sort_by_key(|bar| bar.ts);
@@ -133,14 +84,16 @@ impl Session<'_> {
         if let Some(row) = (1..bars.len()).find(|&row| bars[row].ts == bars[row - 1].ts) {
             return Err(HistoryError::Twice { row, ts: bars[row].ts });
         }
-        let outcome = writer.history(shared, source, level, &bars, replace);
+        let span = known(span, &bars, timeframe);
+        let outcome = writer.history(shared, source, level, &bars, replace, span);
         // What this session does next builds on the series as readers see them.
         self.leave();
         outcome
     }
 
     /// Says that an instrument's data is missing in `[start, end)`, ns UTC, or before `end` where
-    /// the feed has only just been joined. Bars that overlap a gap are not complete.
+    /// the feed has only just been joined (since it was joined before, where it was). Bars that
+    /// overlap a gap are not complete.
     ///
     /// # Errors
     /// None that is known; Arrow checks what it is given.
@@ -154,6 +107,19 @@ impl Session<'_> {
         let outcome = writer.mark_gap(shared, start, end);
         self.leave();
         outcome
+    }
+}
+
+/// The whole bars of a span, and all that were given.
+fn known(span: Option<(i64, i64)>, bars: &[Bar], timeframe: Timeframe) -> (i64, i64) {
+    let inside = |(start, end): (i64, i64)| {
+        let first = timeframe.bucket(start);
+        (if first.0 < start { first.1 } else { start }, timeframe.bucket(end).0)
+    };
+    let given = bars.first().zip(bars.last()).map(|(first, last)| (first.ts, last.ts_end));
+    match (span.map(inside), given) {
+        (Some(span), Some(given)) => (span.0.min(given.0), span.1.max(given.1)),
+        (span, given) => span.or(given).unwrap_or_default(),
     }
 }
 
@@ -178,6 +144,13 @@ fn buckets(bars: &[Bar], timeframe: Timeframe) -> Vec<(i64, i64)> {
     let mut buckets: Vec<(i64, i64)> = bars.iter().map(|bar| timeframe.bucket(bar.ts)).collect();
     buckets.dedup();
     buckets
+}
+
+/// The buckets of closed bars that a gap has cut, but for those in `known` (ascending).
+fn cut_bars(series: &Series, (start, end): (i64, i64), known: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let bars = series.range(series.timeframe.bucket(start).0, end).into_iter();
+    let cut = bars.filter(|bar| !bar.complete).map(|bar| (bar.ts, bar.ts_end));
+    cut.filter(|bucket| known.binary_search(bucket).is_err()).collect()
 }
 
 /// Bars of one bucket as one.
@@ -215,7 +188,8 @@ impl Writer {
         level: usize,
         bars: &[Bar],
         replace: bool,
-    ) -> Result<History, HistoryError> {
+        span: (i64, i64),
+    ) -> Result<(History, Revised), HistoryError> {
         let stream = self.stream_of(source);
         let Some(position) = stream.tracks.iter().position(|track| track.source == source) else {
             let symbol = shared.spec.symbol.clone();
@@ -255,11 +229,21 @@ impl Writer {
                 }
             }
         }
-        let Some(newest) = applied.last() else { return Ok(outcome) };
         // Larger bars that end by then close with the ticks they have, and are revised below.
-        let closing_time = stream.watermark.advance(newest.ts_end);
+        let newest = applied.last().map_or(NO_TIME, |bar| bar.ts_end);
+        let closing_time = stream.watermark.advance(newest);
         stream.close(closing_time, &shared.view);
         let track = &mut stream.tracks[position];
+        // Of what is not closed, ticks will tell.
+        let end = span.1.min(pending).min(closing_time);
+        let filled: Vec<bool> = (0..timeframes.len())
+            .map(|larger| larger == level || rolls_up(timeframes, level, larger))
+            .enumerate()
+            .map(|(larger, concerned)| concerned && track.ladder.fill(larger, span.0, end))
+            .collect();
+        if applied.is_empty() && !filled.contains(&true) {
+            return Ok((outcome, Vec::new()));
+        }
 
         let view = shared.view.load_full();
         let series = |level: usize| &view.series[track.series[level].index()];
@@ -274,7 +258,14 @@ impl Writer {
                 let Some(parent) = parent(timeframes, larger) else { continue };
                 let Some((members, news)) = &done[parent] else { continue };
                 let mut rolled: Vec<Bar> = Vec::new();
-                for bucket in buckets(news, timeframes[larger]) {
+                let renewed = buckets(news, timeframes[larger]);
+                // Bars of which no part is new may have become whole all the same.
+                let cut = if filled[larger] {
+                    cut_bars(series(larger), (span.0, end), &renewed)
+                } else {
+                    Vec::new()
+                };
+                for bucket in renewed.iter().chain(&cut).copied() {
                     let before = combine(&series(parent).range(bucket.0, bucket.1), bucket);
                     let after = combine(&members.range(bucket.0, bucket.1), bucket);
                     if bucket.1 <= closing_time {
@@ -285,6 +276,10 @@ impl Writer {
                             continue;
                         };
                         let mut bar = after.close();
+                        bar.complete &= !track.ladder.in_gap(larger, bucket.0, bucket.1);
+                        if !bar.complete && cut.contains(&bucket) {
+                            continue;
+                        }
                         if let Some(old) = old {
                             bar.revision = old.revision + 1;
                             revised.push((larger, bar));
@@ -298,6 +293,7 @@ impl Writer {
                         }
                     }
                 }
+                rolled.sort_by_key(|bar| bar.ts);
                 rolled
             };
             let writer = &track.series[larger];
@@ -314,7 +310,8 @@ impl Writer {
         }
         track.touch();
         self.install(changed);
-        Ok(outcome)
+        let timeframe = |(level, bar): (usize, Bar)| (timeframes[level], bar);
+        Ok((outcome, revised.into_iter().map(timeframe).collect()))
     }
 
     fn mark_gap(
@@ -327,9 +324,8 @@ impl Writer {
         let mut changed = Vec::new();
         for stream in [&mut self.trades, &mut self.quotes] {
             for track in &mut stream.tracks {
-                track.ladder.mark_gap(start.unwrap_or(i64::MIN), end);
                 // Joining says nothing of bars that closed before: those are history.
-                let Some(start) = start else { continue };
+                let Some(start) = track.ladder.mark_gap(start, end) else { continue };
                 for writer in &mut track.series {
                     let series = &view.series[writer.index()];
                     let first = series.timeframe.bucket(start).0;

@@ -1,0 +1,317 @@
+"""Backfill: what the feed missed, and what was before it, is fetched from a history and put in.
+
+The client says when something is missing (`gap`). Once the bars concerned are closed, a thread asks the
+history for them, and the engine puts them in place of what it has, in all timeframes at once, so that a
+reader sees all of it or none; each bar that changes is told as a `Revision`. With a `seed`, the bars
+before the join are fetched in the same way while live data goes on: the bar that was joined in its
+middle is one of those that were missed, so nothing is left out at the seam and nothing is there twice.
+Without one, a join completes the bars that were open then, of up to a day.
+
+What is fetched in which timeframe is decided by `seeding`, when by `holes`, what can be believed by `reach`.
+Bars of quotes are not backfilled, and without closing times (no tick, no `Engine.advance`) nothing is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .backfill_settings import BackfillSettings, seed_ns
+from .clock import Clock
+from .errors import ConfigError, DataError, HistoryFailed
+from .events import BackfillDone, BackfillFailed, Revision
+from .fetching import Fetcher
+from .history import History
+from .holes import Holes, Request
+from .pause import Pause
+from .reach import Reach, compare
+from .seeding import Tree
+from .wakeup import Stopped
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from .engine import Engine
+    from .tasks import Tasks
+
+__all__ = ["Backfiller"]
+
+# A sleep that only a gap or the end needs to break.
+_LONG_S = 3_600.0
+
+
+class Backfiller:
+    """Fills the holes of one client's instruments. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        history: History,
+        symbols: Sequence[str],
+        *,
+        clock: Clock,
+        tell: Callable[..., None],
+        tasks: Tasks,
+        seed: str | dt.timedelta | None = None,
+        settings: BackfillSettings | None = None,
+    ) -> None:
+        """`tell` gets each Revision, BackfillDone and BackfillFailed, as a type and its fields but for
+        `ts` and `client`; it must not block.
+
+        Raises `ConfigError` if the history has none of the engine's timeframes.
+        """
+        self._engine = engine
+        self._clock = clock
+        self._tell = tell
+        self._tasks = tasks
+        self._symbols = tuple(symbols)
+        self._seed_ns = seed_ns(seed)
+        self._settings = settings if settings is not None else BackfillSettings()
+        available = list(history.timeframes(engine.timeframes))
+        self._tree = Tree(engine.parents(), available)
+        if not self._tree.bases:
+            raise ConfigError(
+                f"history: got one with timeframes {available}, expected at least one of the engine's, "
+                f"which are {list(engine.timeframes)}"
+            )
+        self._fetcher = Fetcher(history, clock, self._settings)
+        self._holes = Holes(engine.bar_span, self._closed_ns, self._settings, random.random)
+        self._pause = Pause(clock)
+        self._lock = threading.Lock()
+        self._gaps: list[tuple[int | None, int, tuple[str, ...]]] = []
+        self._joined_ns: dict[str, int] = {}
+        self._counts = dict.fromkeys(
+            ("requests", "failures", "late", "done", "given_up", "inserted", "replaced", "revisions"), 0
+        )
+        self._pending: tuple[Request, ...] = ()
+        self._last_error: str | None = None
+
+    def start(self) -> None:
+        """Begin, in a thread of the client's tasks."""
+        self._tasks.thread("history", self._run, stop=self.stop)
+
+    def gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str]) -> None:
+        """Bars of this time are missing, int ns UTC; from None on: the feed was joined at the end.
+
+        Never blocks. To be called after `Engine.mark_gap`, which the fetched bars are to undo.
+        """
+        known = tuple(symbol for symbol in symbols if symbol in self._symbols)
+        with self._lock:
+            self._gaps.append((start_ns, end_ns, known))
+        self._pause.wake()
+
+    def stop(self) -> None:
+        """Ask for the end, whatever the history is doing. Never blocks."""
+        self._pause.stop()
+
+    def status(self) -> dict[str, Any]:
+        """Counters, and what is pending; plain values.
+
+        requests, failures (of requests), late (answers that did not reach far enough), done and given_up
+        (requests), inserted, replaced and revisions (bars), hanging (calls), pending (holes, each with
+        symbol, timeframe, start_ns and end_ns), last_error.
+        """
+        return self._counts | {
+            "hanging": self._fetcher.hanging,
+            "pending": [request._asdict() for request in self._pending],
+            "last_error": self._last_error,
+        }
+
+    # The thread
+
+    def step(self) -> float | None:
+        """Do what is due, at most one request; seconds until there may be more to do, None for ever.
+
+        What the thread does; `Stopped` when `stop` was called.
+        """
+        self._note_gaps()
+        now_s = self._clock.monotonic_s()
+        request = self._holes.take(now_s)
+        self._show_pending(request)
+        if request is None:
+            return self._holes.wait_s(now_s)
+        self._serve(request)
+        self._show_pending(None)
+        return 0.0
+
+    def _run(self) -> None:
+        try:
+            while not self._pause.is_stopped:
+                wait_s = self.step()
+                self._pause.doze(_LONG_S if wait_s is None else wait_s)
+        except Stopped:
+            pass
+
+    def _show_pending(self, request: Request | None) -> None:
+        pending = self._holes.pending()
+        self._pending = (*pending, request) if request is not None else tuple(pending)
+
+    def _note_gaps(self) -> None:
+        with self._lock:
+            gaps, self._gaps = self._gaps, []
+        for start_ns, end_ns, symbols in gaps:
+            for symbol in symbols:
+                self._note_gap(symbol, start_ns, end_ns)
+
+    def _note_gap(self, symbol: str, start_ns: int | None, end_ns: int) -> None:
+        settings = self._settings
+        most_bars = settings.gap_pages * settings.page_bars
+        joins = False
+        if start_ns is None:
+            start_ns = self._joined_ns.get(symbol)
+            joins = start_ns is None
+            self._joined_ns[symbol] = end_ns
+
+        def span(timeframe: str, ts: int) -> tuple[int, int]:
+            return self._engine.bar_span(symbol, timeframe, ts)
+
+        for base in self._tree.bases:
+            until_ns = span(base, end_ns - 1)[1]
+            if start_ns is None:
+                since_ns = self._tree.seed_start(base, span, end_ns, self._seed_ns)
+                most_bars = settings.seed_pages * settings.page_bars
+            else:
+                since_ns = span(base, start_ns)[0]
+            if joins or since_ns < until_ns:
+                for tier in self._tree.tiers(base, span, since_ns, until_ns, most_bars):
+                    self._holes.add(symbol, *tier)
+
+    def _closed_ns(self, symbol: str) -> int | None:
+        return self._engine.snapshot(symbol).closing_time()
+
+    # One request
+
+    def _serve(self, request: Request) -> None:
+        self._counts["requests"] += 1
+        try:
+            table = self._fetcher.bars(request, self._pause)
+            bars = self._checked(request, table)
+            self._put_in(request, bars, self._reach(request, bars))
+        except HistoryFailed as error:
+            self._failed(request, str(error), permanent=error.permanent, retry_after_s=error.retry_after_s)
+        except DataError as error:
+            self._failed(request, f"history gave bars that cannot be right: {error}")
+
+    def _failed(
+        self, request: Request, reason: str, *, permanent: bool = False, retry_after_s: float | None = None
+    ) -> None:
+        self._counts["failures"] += 1
+        self._last_error = reason
+        now_s = self._clock.monotonic_s()
+        retry_s = self._holes.failed(now_s, permanent=permanent, retry_after_s=retry_after_s)
+        self._tell_failed(request, reason, retry_s)
+
+    def _tell_failed(self, request: Request, reason: str, retry_s: float | None) -> None:
+        if retry_s is None:
+            self._counts["given_up"] += 1
+        self._tell(
+            BackfillFailed,
+            symbol=request.symbol,
+            timeframe=request.timeframe,
+            start_ns=request.start_ns,
+            end_ns=request.end_ns,
+            reason=reason,
+            retry_s=retry_s,
+        )
+
+    def _checked(self, request: Request, table: Any) -> pl.DataFrame:
+        """The bars as a frame with `ts` in int ns UTC, oldest first, none before the request's start."""
+        import polars as pl
+
+        from .tables import bar_columns, frame
+
+        bars = frame(table)
+        bars = bars.with_columns(ts=pl.Series(bar_columns(bars).ts)).sort("ts")
+        bars = bars.filter(pl.col("ts") >= request.start_ns)
+        for ts in bars["ts"].head(1).to_list() + bars["ts"].tail(1).to_list():
+            start_ns, _ = self._engine.bar_span(request.symbol, request.timeframe, ts)
+            if start_ns != ts:
+                raise HistoryFailed(
+                    f"history's {request.timeframe} bars begin at {ts} ns, the engine's at {start_ns} ns; "
+                    "leave this timeframe out of the history's",
+                    permanent=True,
+                )
+        return bars
+
+    def _reach(self, request: Request, bars: pl.DataFrame) -> Reach:
+        engine = self._engine
+        symbol, timeframe, start_ns, end_ns, ask_end_ns = request
+        live = engine.bars(symbol, timeframe, since=start_ns)
+        live_ts = live["ts"].dt.epoch("ns").to_numpy()
+        asked = slice(int(np.searchsorted(live_ts, ask_end_ns)))
+        closed_ns = self._closed_ns(symbol) or end_ns
+        last_end_ns = start_ns
+        if bars.height:
+            last_end_ns = engine.bar_span(symbol, timeframe, bars["ts"][-1])[1]
+        return compare(
+            start_ns,
+            end_ns,
+            (bars["ts"].to_numpy(), bars["volume"].cast(float).to_numpy()),
+            (live_ts[asked], live["volume"].to_numpy()[asked], live["complete"].to_numpy()[asked]),
+            last_end_ns=last_end_ns,
+            is_old=closed_ns - end_ns >= self._settings.quiet_s * 1e9,
+        )
+
+    def _put_in(self, request: Request, bars: pl.DataFrame, reach: Reach) -> None:
+        if reach.whole_ns >= request.end_ns:
+            self._replace(request, bars, request.start_ns, request.end_ns)
+            self._holes.filled()
+        elif reach.is_behind and self._holes.is_last:
+            ends = (self._bar_end(request, ts) for ts in reach.lacking)
+            for start_ns, end_ns in reach.pieces(request.start_ns, tuple(ends)):
+                self._replace(request, bars, start_ns, end_ns)
+            self._holes.filled()
+            missing = request._replace(start_ns=reach.whole_ns)
+            self._tell_failed(
+                missing, "history does not know these bars, or less of them than was heard", None
+            )
+        else:
+            self._counts["late"] += 1
+            until_ns = reach.whole_ns if self._is_worth(request, reach.whole_ns) else request.start_ns
+            if until_ns > request.start_ns:
+                self._replace(request, bars, request.start_ns, until_ns)
+            if reach.is_behind:
+                self._holes.behind(until_ns, self._clock.monotonic_s())
+            else:
+                self._holes.unproven(until_ns)
+
+    def _is_worth(self, request: Request, until_ns: int) -> bool:
+        bar_ns = self._bar_end(request, request.start_ns) - request.start_ns
+        return until_ns - request.start_ns >= self._settings.worth_bars * bar_ns
+
+    def _bar_end(self, request: Request, ts: int) -> int:
+        return self._engine.bar_span(request.symbol, request.timeframe, ts)[1]
+
+    def _replace(self, request: Request, bars: pl.DataFrame, start_ns: int, end_ns: int) -> None:
+        inside = bars.filter(bars["ts"].is_between(start_ns, end_ns, closed="left"))
+        counts, revised = self._engine.replace_bars(
+            request.symbol, request.timeframe, inside, start_ns, end_ns
+        )
+        self._counts["done"] += 1
+        self._counts["revisions"] += len(revised)
+        for name in ("inserted", "replaced"):
+            self._counts[name] += counts[name]
+        for bar in revised:
+            self._tell(
+                Revision,
+                symbol=bar.symbol,
+                timeframe=bar.timeframe,
+                source=bar.source,
+                bar_ts=bar.ts,
+                revision=bar.revision,
+                complete=bar.complete,
+            )
+        self._tell(
+            BackfillDone,
+            symbol=request.symbol,
+            timeframe=request.timeframe,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            inserted=counts["inserted"],
+            replaced=counts["replaced"],
+        )

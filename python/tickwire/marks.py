@@ -1,0 +1,127 @@
+"""What a connection knows of time, brought to the engine: idle bars, gaps, and who else must hear of them.
+
+The connection speaks in this machine's time of day, bars are in the venue's; here the one becomes the
+other, by the estimated offset of the clocks. With `clock="event"` the wall clock has no say: nothing
+is closed by it and no bar is marked, since recorded data has times that this machine knows nothing of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .arrivals import Arrivals
+from .events import Gap
+from .link import Link
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+__all__ = ["LiveMarks", "NoMarks", "Refill"]
+
+
+class Refill(Protocol):
+    """Who fills gaps, if anybody does."""
+
+    def gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str]) -> None: ...
+
+
+Watch = Callable[[Link], None]
+
+
+class LiveMarks:
+    """The marks of a client with an engine. Belongs to the connection's thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        symbols: Sequence[str],
+        *,
+        grace_ns: int | None,
+        arrivals: Arrivals,
+        tell: Callable[..., None],
+        refill: Refill | None,
+        watch: Sequence[Watch],
+    ) -> None:
+        """`grace_ns`: how far behind the venue's clock idle bars are closed; None: clock="event"."""
+        self._engine = engine
+        self._symbols = tuple(symbols)
+        self._grace_ns = grace_ns
+        self._arrivals = arrivals
+        self._tell = tell
+        self._refill = refill
+        self._watch = tuple(watch)
+
+    def advance(self, now_ns: int) -> None:
+        """Close idle bars that ended `grace_ns` ago, by the venue's clock."""
+        if self._grace_ns is not None:
+            self._engine.advance(now_ns - self._arrivals.offset_ns - self._grace_ns)
+
+    def mark(self, start_ns: int | None, end_ns: int) -> None:
+        """Mark bars of this time as incomplete, and say nothing yet."""
+        if self._grace_ns is not None:
+            self._engine.mark_gap(*self._venue(start_ns, end_ns), self._symbols)
+
+    def gap(
+        self, start_ns: int | None, end_ns: int, reason: str, symbols: Sequence[str] | None = None
+    ) -> None:
+        """Mark bars, have them filled, and tell."""
+        concerned = self._symbols if symbols is None else tuple(symbols)
+        if self._grace_ns is not None:
+            start, end = self._venue(start_ns, end_ns)
+            self._hole(start, end, concerned)
+        self._tell(Gap, start_ns=start_ns, end_ns=end_ns, reason=reason, symbols=concerned)
+
+    def doubt(self, symbol: str, start_ns: int, end_ns: int, reason: str) -> None:
+        """As `gap`, but of one instrument and in the time of its ticks, whatever the clock."""
+        self._hole(start_ns, end_ns, (symbol,))
+        self._tell(Gap, start_ns=start_ns, end_ns=end_ns, reason=reason, symbols=(symbol,))
+
+    def _hole(self, start_ns: int | None, end_ns: int, symbols: Sequence[str]) -> None:
+        self._engine.mark_gap(start_ns, end_ns, symbols)
+        if self._refill is not None:
+            self._refill.gap(start_ns, end_ns, symbols)
+
+    def watch(self, link: Link) -> None:
+        """About once a second: look at the newest ticks' times, and let the others look at the link."""
+        for symbol in self._symbols:
+            trade = self._engine.last(symbol)
+            if trade is not None and trade.ts_recv is not None:
+                self._arrivals.look(symbol, trade.ts_recv, trade.ts_event)
+        for look in self._watch:
+            look(link)
+
+    def _venue(self, start_ns: int | None, end_ns: int) -> tuple[int | None, int]:
+        # What was on the way when the link was lost is older than the last byte heard, by as much as
+        # messages may be late.
+        offset_ns, late_ns = self._arrivals.offset_ns, self._grace_ns or 0
+        return None if start_ns is None else start_ns - offset_ns - late_ns, end_ns - offset_ns
+
+
+class NoMarks:
+    """The marks of a client without an engine, for a user hub: there are no bars."""
+
+    def __init__(self, watch: Sequence[Watch], tell: Callable[..., None]) -> None:
+        self._watch = tuple(watch)
+        self._tell = tell
+
+    def advance(self, now_ns: int) -> None:
+        """Nothing to close."""
+
+    def mark(self, start_ns: int | None, end_ns: int) -> None:
+        """Nothing to mark."""
+
+    def gap(
+        self, start_ns: int | None, end_ns: int, reason: str, symbols: Sequence[str] | None = None
+    ) -> None:
+        """Tell."""
+        self._tell(Gap, start_ns=start_ns, end_ns=end_ns, reason=reason, symbols=tuple(symbols or ()))
+
+    def doubt(self, symbol: str, start_ns: int, end_ns: int, reason: str) -> None:
+        """Tell."""
+        self.gap(start_ns, end_ns, reason, (symbol,))
+
+    def watch(self, link: Any) -> None:
+        """Let the others look at the link."""
+        for look in self._watch:
+            look(link)

@@ -1,0 +1,127 @@
+"""What the tests of backfill share: a hub with a history, a client that is filled, and an oracle."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import polars as pl
+
+import tickwire as tw
+from hubs import PATIENCE_S
+from oracle import NS, bucket
+from tickwire import sim
+from tickwire.backfill import Backfiller
+from tickwire.backfill_settings import BackfillSettings
+from tickwire.errors import RequestFailed
+from tickwire.events import Event
+from tickwire.pause import Pause
+from tickwire.projectx_history import ProjectXHistory
+from tickwire.sim.history import History as HubHistory
+
+QUICK = BackfillSettings(settle_s=0.3, quiet_s=3.0, retry_min_s=0.1, retry_max_s=0.5, request_s=10.0)
+SYMBOLS = ("CON.F.US.EP.Z26", "CON.F.US.ENQ.Z26")
+
+
+def poster(hub: sim.Hub) -> Callable[..., dict[str, Any]]:
+    """Asks a hub with a token of its own; as `Gateway.post`, which has a login in addition."""
+    import tickwire.projectx as px
+    from tickwire.auth import Token
+    from tickwire.pause import run_alone
+    from tickwire.ratelimit import RateLimit
+    from tickwire.rest import Rest
+
+    rest = Rest(f"http://127.0.0.1:{hub.port}", limits={}, other=RateLimit(1_000, 1.0))
+
+    def post(path: str, body: Any, *, time_limit_s: float, pause: Pause | None) -> dict[str, Any]:
+        token = Token(hub.token())
+        pause = pause if pause is not None else Pause(tw.clock.Clock())
+        reply = run_alone(lambda: rest.post(path, body, token=token, time_limit_s=time_limit_s), pause)
+        failure: RequestFailed | None = px.refused(path, reply)
+        if failure is not None:
+            raise failure
+        return reply
+
+    return post
+
+
+def engine_of(*timeframes: str, symbols: tuple[str, ...] = SYMBOLS) -> tw.Engine:
+    ticks = {contract.symbol: contract.tick_size for contract in sim.contracts()}
+    rules = tw.Rules(band="off")
+    return tw.Engine([tw.Instrument(s, tick_size=ticks[s], rules=rules) for s in symbols], timeframes)
+
+
+def fill(client: tw.Client, engine: tw.Engine, history: Any, **options: Any) -> Backfiller:
+    """Give a client a backfiller; it starts with the client's tasks."""
+    options = {"settings": QUICK} | options
+    backfiller = Backfiller(
+        engine,
+        history,
+        engine.symbols,
+        clock=client._parts.clock,
+        tell=client._tell,
+        tasks=client._tasks,
+        **options,
+    )
+    client._supervisor._plan.marks._refill = backfiller  # type: ignore[union-attr]
+    backfiller.start()
+    return backfiller
+
+
+def until(condition: Callable[[], object], what: str, limit_s: float = 3 * PATIENCE_S) -> None:
+    deadline_s = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline_s, what
+        time.sleep(0.02)
+
+
+def differences(
+    engine: tw.Engine, history: HubHistory, symbol: str, timeframe: str, from_ns: int, to_ns: int
+) -> list[str]:
+    """How the closed bars that open in a time differ from those of the hub, and which are not complete."""
+    unit, number = {"s": 1, "m": 2, "h": 3, "d": 4}[timeframe[-1]], int(timeframe[:-1])
+    theirs = history.bars(symbol, unit, number, from_ns, to_ns)
+    theirs = theirs[theirs["end_s"] * NS <= to_ns]
+    ours = engine.bars(symbol, timeframe, since=from_ns).with_columns(pl.col("ts").dt.epoch("ns"))
+    ours = ours.filter(pl.col("ts") < to_ns)
+    ours = ours.filter(pl.Series([bucket(timeframe, ts)[1] <= to_ns for ts in ours["ts"]], dtype=pl.Boolean))
+    found = []
+    got, expected = ours["ts"].to_list(), (theirs["start_s"] * NS).tolist()
+    if got != expected:
+        missing, more = sorted(set(expected) - set(got)), sorted(set(got) - set(expected))
+        return [f"{timeframe}: {len(missing)} missing, {len(more)} too many: {missing[:3]} {more[:3]}"]
+    for name in ("open", "high", "low", "close", "volume"):
+        wrong = np.flatnonzero(ours[name].to_numpy() != theirs[name])
+        if len(wrong):
+            row = int(wrong[0])
+            found.append(f"{timeframe} {name} at {got[row]}: {ours[name][row]} not {theirs[name][row]}")
+    incomplete = ours.filter(~pl.col("complete"))["ts"].to_list()
+    if incomplete:
+        found.append(f"{timeframe}: {len(incomplete)} of {len(got)} not complete: {incomplete[:3]}")
+    return found
+
+
+@contextlib.contextmanager
+def collected(client: tw.Client) -> Iterator[list[Event]]:
+    """The events of a client, as they come."""
+    events: list[Event] = []
+    client._events.call(Event, events.append)
+    yield events
+
+
+__all__ = [
+    "QUICK",
+    "SYMBOLS",
+    "ProjectXHistory",
+    "collected",
+    "differences",
+    "engine_of",
+    "fill",
+    "httpx",
+    "poster",
+    "until",
+]
