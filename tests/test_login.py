@@ -267,7 +267,7 @@ def test_errors_of_every_kind_are_raised_with_all_that_they_know(clock: HandCloc
     def source() -> str:
         raise raised
 
-    with pytest.raises(UpgradeRefused, match="^no$") as caught:
+    with pytest.raises(UpgradeRefused, match=r"^no$") as caught:
         Login(source, clock=clock).token()
     assert caught.value is not raised
     assert (caught.value.status, caught.value.retry_after_s, caught.value.fault) == (418, 3.0, "link lost")

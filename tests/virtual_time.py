@@ -104,6 +104,7 @@ class VirtualClock(Clock):
         self._local = threading.local()
         self._owner = threading.current_thread()
         self._away = False
+        self._local.alarm = _Alarm()
         self.jumps = 0
 
     # For whoever reads it or waits by it

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from .arrivals import Arrivals
+from .backfill import Backfiller
 from .breaker import Breaker, BreakerChange
 from .breaker_settings import BreakerSettings
 from .breakers import Breakers
@@ -33,6 +34,7 @@ from .errors import ConfigError, ConnectionFailed, ConnectTimeout
 from .event_stream import EventStream
 from .events import BreakerChanged, Event, Events, Message
 from .health import Health, HealthSettings
+from .history import History
 from .link_limits import LinkLimits
 from .login import Attachment, Login
 from .logs import EventLog
@@ -86,6 +88,8 @@ class Parts:
     process_failure: ProcessFailure | None
     breakers: BreakerSettings | None
     session: Session
+    history: History | None
+    seed: str | None
     health: HealthSettings | None
 
 
@@ -108,6 +112,7 @@ class Client:
         self._breakers = Breakers(parts.breakers, clock=parts.clock.monotonic_s)
         self._breakers.add_listener(self._breaker_changed)
         self._callbacks = Callbacks(self._tasks, parts.clock, tell)
+        self._backfiller = self._make_backfiller()
         self._attachment: Attachment | None = None
         self._arrivals = Arrivals()
         self._monitor = Monitor(
@@ -340,6 +345,7 @@ class Client:
             "callbacks": {handler.name: handler.stats() for handler in self._callbacks.handlers},
             "breakers": {name: status.state for name, status in self._breakers.snapshot().items()},
             "tasks": self._tasks.stats(),
+            "history": self._backfiller.status() if self._backfiller is not None else None,
             "login": self._parts.login.status(),
         } | self._supervisor.status()
 
@@ -365,6 +371,8 @@ class Client:
         if self.state != "new":
             raise ConfigError(f"a client is used once; this one is {self.state}, call connect() for another")
         self._attachment = self._parts.login.attach(self._tell, loop=loop, tasks=self._tasks)
+        if self._backfiller is not None:
+            self._backfiller.start()
         self._callbacks.start(loop)
         self._supervisor.start()
 
@@ -377,6 +385,20 @@ class Client:
                 raise
             last = self._supervisor.counters.last_error or "no attempt has ended yet"
             raise ConnectTimeout(f"not connected within {limit_s} s; the last failure was: {last}") from None
+
+    def _make_backfiller(self) -> Backfiller | None:
+        parts = self._parts
+        if parts.history is None or parts.engine is None:
+            return None
+        return Backfiller(
+            parts.engine,
+            parts.history,
+            parts.symbols,
+            clock=parts.clock,
+            tell=self._tell,
+            tasks=self._tasks,
+            seed=parts.seed,
+        )
 
     def _feeds(self) -> tuple[Any, Any]:
         if self._engine is None:
@@ -398,7 +420,7 @@ class Client:
             grace_ns=self._parts.grace_ns,
             arrivals=self._arrivals,
             tell=self._tell,
-            refill=None,
+            refill=self._backfiller,
             watch=watch,
         )
 

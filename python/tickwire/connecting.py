@@ -13,6 +13,7 @@ from .clock import Clock
 from .config import choice
 from .errors import ConfigError
 from .health import HealthSettings
+from .history import History
 from .link_limits import LinkLimits
 from .login import Login
 from .plan import SwapChoice
@@ -46,6 +47,8 @@ def connect(
     token_in: TokenPlace = "header",
     swap: SwapChoice = "learn",
     # Time
+    history: History | None = None,
+    seed: str | None = None,
     clock: ClockChoice = "wall",
     grace: str = "500ms",
     session: Session = ALWAYS,
@@ -82,6 +85,8 @@ def connect(
             hubs that take no Authorization header.
         swap: when a second connection is opened beside the living one, because the hub ends connections
             whose token expires: "expiry" for hubs known to do so, "learn" once it was seen, "never".
+        history: where bars are fetched that a gap has cut, and those before the start; see `history`.
+        seed: how far back bars are fetched at the start, e.g. "5d"; needs a history.
         clock: "wall" closes idle bars by this machine's clock and marks the bars that a gap has cut;
             "event" leaves time to the data, for recorded ticks that come through a hub.
         grace: how far behind the venue's clock idle bars are closed.
@@ -113,6 +118,12 @@ def connect(
     choice("clock", clock, ClockChoice)
     choice("swap", swap, SwapChoice)
     grace_ns = duration_ns("grace", grace)
+    if seed is not None and history is None:
+        raise ConfigError(f"seed: got {seed!r} without a history to fetch it from; give history=")
+    if history is not None and clock == "event":
+        raise ConfigError(
+            'history: clock="event" leaves gaps unmarked, so there is nothing to fill; use "wall"'
+        )
     wanted = own_calls(calls)
     chosen: tuple[str, ...] = ()
     if engine is not None:
@@ -134,6 +145,8 @@ def connect(
         process_failure=process_failure,
         breakers=breakers,
         session=session,
+        history=history,
+        seed=seed,
         health=health,
     )
     return Client(parts, start=start)

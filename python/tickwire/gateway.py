@@ -38,8 +38,8 @@ from .projectx import (
     login_failed,
     refused,
 )
-from .proxy import Proxies
 from .projectx_history import ProjectXHistory
+from .proxy import Proxies
 from .ratelimit import RateLimit
 from .rest import Rest, parse_url
 
@@ -140,6 +140,7 @@ class Gateway:
         self.market_hub = market_hub
         self.user_hub = user_hub
         self.history = ProjectXHistory(self.post)
+        """Bars of this gateway, for whatever takes a `history.History`."""
 
     def contracts(self, text: str, *, live: bool = False, time_limit_s: float = 30.0) -> list[Contract]:
         """Contracts whose name matches `text`, e.g. "ES"; `live` asks with the live data subscription.

@@ -346,7 +346,9 @@ class Login:
                 thread.start()
                 keeper.thread = thread
         except RuntimeError:
-            log.warning("the system gives out no more threads; renewals wait for the next change of the login")
+            log.warning(
+                "the system gives out no more threads; renewals wait for the next change of the login"
+            )
             with self._lock:
                 self._keeper = None
 

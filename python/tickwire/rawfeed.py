@@ -15,6 +15,7 @@ class _Receipt:
     received: int = 0
     accepted: int = 0
     rejected: int = 0
+    duplicates: int = 0
 
 
 class RawFeed:

@@ -27,7 +27,7 @@ from .shape import Columns, Event, Shaper, Stamps
 from .ticks import KINDS, QUOTE, Block, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .conversation import Conversation
     from .core import Core
@@ -52,6 +52,8 @@ class Stream:
         settings = core.settings
         self.skew_ns = 0
         """Added to the event times of what is sent from now on."""
+        self.taps: list[Callable[[Sequence[Event]], None]] = []
+        """Called with everything that is sent, whether anybody is connected or not."""
         self._core = core
         self._source = source
         self._settings = settings
@@ -109,6 +111,7 @@ class Stream:
                 plans = self._plans(events)
                 due_s = start_s + due_ns / 1e9
                 await asyncio.sleep(max(0.0, due_s - loop.time()))
+                self._tap(events)
                 self._send(events, plans)
                 self._lateness_s.append(max(0.0, loop.time() - due_s))
             else:
@@ -116,6 +119,7 @@ class Stream:
                 if self._settings.seconds is not None and loop.time() - start_s >= self._settings.seconds:
                     break
                 events = self._shape(columns, first, last, clock.now_ns() // 100 * 100)
+                self._tap(events)
                 self._send(events, {})
                 await asyncio.sleep(0)
             self._core.ask_waiters()
@@ -125,6 +129,10 @@ class Stream:
         for connection in self._core.live:
             connection.outbox.release()
             await connection.outbox.emptied()
+
+    def _tap(self, events: Sequence[Event]) -> None:
+        for tap in self.taps:
+            tap(events)
 
     # Which ticks, when
 
