@@ -1,11 +1,10 @@
-"""Backfill: through a real hub over HTTP, and step by step against histories that misbehave."""
+"""Backfill step by step, against histories that misbehave; through a hub in `test_backfill_hub`."""
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -13,145 +12,16 @@ import pytest
 
 import tickwire as tw
 from clocks import HandClock
-from histories import QUICK, SYMBOLS, differences, engine_of, fill, gateway_of, hub_of, until
-from hubs import no_leftovers
+from histories import QUICK, SYMBOLS, until
 from oracle import NS
-from tickwire import sim
 from tickwire.backfill import Backfiller
 from tickwire.backfill_settings import BackfillSettings, seed_ns
 from tickwire.errors import ConfigError, HistoryFailed
-from tickwire.events import BackfillDone, BackfillFailed, Event, Revision
-from tickwire.projectx_history import ProjectXHistory
-from tickwire.sim.history import PATH
+from tickwire.events import BackfillDone, BackfillFailed
 from tickwire.tasks import Tasks
 
 EP, ENQ = SYMBOLS
 TIMEFRAMES = ("1s", "5s", "15s", "1m")
-
-
-class FiveSeconds(ProjectXHistory):
-    """Has no smaller bars than those of five seconds."""
-
-    def timeframes(self, wanted: Sequence[str]) -> list[str]:
-        return [timeframe for timeframe in wanted if timeframe != "1s"]
-
-
-def connected(
-    hub: sim.Hub, engine: tw.Engine, history: Callable[..., Any] = ProjectXHistory, **how: Any
-) -> tuple[tw.Client, Backfiller, list[Event]]:
-    """A client that is filled from the hub's history, not entered yet, and what it tells."""
-    client = tw.connect(hub.url, token=hub.token(), engine=engine, streams="trades")
-    events: list[Event] = []
-    client._events.call(Event, events.append)
-    return client, fill(client, engine, history(gateway_of(hub).post), **how), events
-
-
-def is_filled(engine: tw.Engine, backfiller: Backfiller, second: int) -> bool:
-    """Whether everything up to then has closed, and nothing is missing."""
-    closed = [engine.snapshot(symbol).closing_time() or 0 for symbol in engine.symbols]
-    return min(closed) >= second * NS and not backfiller.status()["pending"]
-
-
-# Through a hub
-
-
-def test_in_a_seed_and_over_a_lost_link_nothing_is_missing_and_nothing_is_there_twice() -> None:
-    hub, history = hub_of(sim.Market(list(SYMBOLS), rate=300.0))
-    with hub:
-        engine = engine_of(*TIMEFRAMES)
-        news = engine.subscribe(bars=TIMEFRAMES, capacity=100_000)
-        client, backfiller, events = connected(hub, engine, seed="10m")
-        began_s = int(time.time())
-        with client:
-            until(lambda: is_filled(engine, backfiller, began_s + 3), "the seed")
-            assert differences(engine, history, EP, "1s", (began_s - 600) * NS, (began_s + 2) * NS) == []
-            # The market goes on while the link is down, and history is three seconds behind.
-            history.lag_s = 3.0
-            hub.fault(sim.Refuse(503), times=2)
-            hub.fault(sim.Drop("rst"))
-            until(lambda: client.status()["connections"] == 2, "the second connection")
-            back_s = int(time.time()) + 2
-            until(lambda: is_filled(engine, backfiller, back_s), "the gap")
-        for symbol in SYMBOLS:
-            for timeframe in TIMEFRAMES:
-                found = differences(
-                    engine, history, symbol, timeframe, (began_s - 600) * NS, back_s * NS
-                )
-                assert found == [], (symbol, found)
-    revisions = [event for event in events if isinstance(event, Revision)]
-    told = [(event.symbol, event.timeframe, event.bar_ts, event.revision) for event in revisions]
-    assert len(set(told)) == len(told)
-    assert all(event.complete for event in revisions if event.timeframe == "1s")
-    # Each revised bar is delivered once, with its number, to who subscribed to it.
-    heard = [(bar.symbol, bar.timeframe, bar.ts, bar.revision) for bar in news.poll() if bar.revision]
-    assert len(set(heard)) == len(heard)
-    assert set(told) <= set(heard)
-    assert {event.symbol for event in events if isinstance(event, BackfillDone)} == set(SYMBOLS)
-    assert not any(isinstance(event, BackfillFailed) and event.retry_s is None for event in events)
-    assert backfiller.status()["late"] > 0
-
-
-def test_timeframes_that_history_does_not_have_are_left_alone() -> None:
-    hub, history = hub_of(sim.Market([EP], rate=200.0))
-    with hub:
-        engine = engine_of(*TIMEFRAMES, symbols=(EP,))
-        client, backfiller, _ = connected(hub, engine, FiveSeconds)
-        began_s = int(time.time())
-        with client:
-            until(lambda: is_filled(engine, backfiller, began_s + 6), "the bars that were joined")
-        first_ns, end_ns = (began_s - began_s % 60) * NS, (began_s + 5) * NS
-        assert differences(engine, history, EP, "5s", first_ns, end_ns) == []
-        assert differences(engine, history, EP, "15s", first_ns, end_ns) == []
-        seconds = engine.bars(EP, "1s")
-        assert seconds["ts"].dt.epoch("s")[0] >= began_s
-        assert seconds["complete"].to_list()[:1] == [False]
-
-
-def test_whatever_history_answers_it_is_asked_again() -> None:
-    hub, history = hub_of(sim.Market([EP], rate=200.0))
-    with hub:
-        engine = engine_of("1s", "5s", symbols=(EP,))
-        settings = BackfillSettings(
-            settle_s=0.2, quiet_s=3.0, retry_min_s=0.05, retry_max_s=0.1, request_s=0.5
-        )
-        client, backfiller, events = connected(hub, engine, seed="1m", settings=settings)
-        history.wrong = 1
-        for fault in (
-            sim.Refuse(500, at="rest"),
-            sim.Refuse(429, at="rest", headers=(("retry-after", "1"),)),
-            sim.NoAnswer(at="rest"),
-            sim.Drop("rst", at="rest"),
-        ):
-            hub.fault(fault, only=PATH)
-        began_s = int(time.time())
-        with client:
-            until(lambda: is_filled(engine, backfiller, began_s + 3), "the seed")
-        for timeframe in ("1s", "5s"):
-            assert differences(engine, history, EP, timeframe, (began_s - 60) * NS, (began_s + 2) * NS) == []
-    failed = [event for event in events if isinstance(event, BackfillFailed)]
-    reasons = [event.reason for event in failed]
-    for words in ("500", "429", "did not answer within", "did not answer properly", "cannot be right"):
-        assert any(words in reason for reason in reasons), (words, reasons)
-    assert all(event.retry_s is not None for event in failed)
-    busy = next(event for event in failed if "429" in event.reason)
-    assert busy.retry_s is not None
-    assert busy.retry_s >= 1.0, "as the server asked"
-    assert backfiller.status()["failures"] == len(failed)
-
-
-def test_a_history_that_hangs_does_not_hold_up_the_end() -> None:
-    hub, _ = hub_of(sim.Market([EP], rate=200.0))
-    with hub, no_leftovers():
-        engine = engine_of("1s", symbols=(EP,))
-        client, backfiller, _ = connected(hub, engine, seed="1m")
-        hub.fault(sim.NoAnswer(at="rest"), only=PATH, times=None)
-        with client:
-            hub.wait_until(lambda hub: any(r.path == PATH for r in hub.requests))
-            assert backfiller.status()["requests"] == 1
-        assert client._tasks.list() == ()
-
-
-# Step by step
 
 
 class Bars:
@@ -238,6 +108,7 @@ def test_a_gap_is_filled_with_what_there_is_and_asks_for_a_little_more() -> None
     history = Bars(table(11, 13, 20, 21))
     bench = Bench(history)
     bench.backfiller.gap(*GAP)
+    assert bench.backfiller.status()["new_gaps"] == 1
     bench.run()
     assert history.asked == [("1s", 10, 30)]
     assert bench.seconds() == [*range(10), 11, 13, *range(20, 30)]
@@ -261,6 +132,7 @@ def test_a_gap_is_filled_with_what_there_is_and_asks_for_a_little_more() -> None
         "replaced": 0,
         "revisions": 0,
         "hanging": 0,
+        "new_gaps": 0,
         "pending": [],
         "last_error": None,
     }
@@ -293,6 +165,8 @@ def test_what_fails_is_tried_again_and_given_up_in_the_end() -> None:
         (table(*range(10, 30)).with_columns(high=pl.lit(1.0)), "outside of low and high"),
         (table(10).drop("volume"), "'volume' is missing"),
         ("no table", "Arrow PyCapsule"),
+        (table(10, 11).with_columns(ts=pl.Series([None, T0 + 10 * NS])), "no time"),
+        (table(10).lazy().select(pl.col("nothing")), "cannot be read"),
         (pl.concat([table(10, 11), table(11, 20)]), "a second bar starts at"),
         (None, "Arrow PyCapsule"),
     ],

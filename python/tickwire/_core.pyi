@@ -244,7 +244,9 @@ class Engine:
     def advance(self, now_ns: int) -> None:
         """Close every bar that ends at or before `now_ns`; ticks of those are late from then on."""
     def mark_gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str] | None = None) -> None:
-        """Say that data is missing from `start_ns` (None: the feed was only just joined) to `end_ns`."""
+        """Say that data is missing from `start_ns` to `end_ns`. None: the feed was only just joined, so
+        everything is before, or what came since it was joined the last time.
+        """
     def snapshot(self, symbol: str) -> Snapshot:
         """One consistent cut through an instrument, over all timeframes."""
     def last(self, symbol: str) -> Trade | None:

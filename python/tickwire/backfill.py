@@ -113,11 +113,14 @@ class Backfiller:
         """Counters, and what is pending; plain values.
 
         requests, failures (of requests), late (answers that did not reach far enough), done and given_up
-        (requests), inserted, replaced and revisions (bars), hanging (calls), pending (holes, each with
-        symbol, timeframe, start_ns and end_ns), last_error.
+        (requests), inserted, replaced and revisions (bars), hanging (calls), new_gaps (not looked at yet),
+        pending (holes, each with symbol, timeframe, start_ns and end_ns), last_error.
         """
+        # The gaps first: one that is looked at meanwhile is seen as pending, too.
+        new_gaps = len(self._gaps)
         return self._counts | {
             "hanging": self._fetcher.hanging,
+            "new_gaps": new_gaps,
             "pending": [request._asdict() for request in self._pending],
             "last_error": self._last_error,
         }
@@ -129,10 +132,17 @@ class Backfiller:
 
         What the thread does; `Stopped` when `stop` was called.
         """
-        self._note_gaps()
+        with self._lock:
+            gaps = tuple(self._gaps)
+        for start_ns, end_ns, symbols in gaps:
+            for symbol in symbols:
+                self._note_gap(symbol, start_ns, end_ns)
         now_s = self._clock.monotonic_s()
         request = self._holes.take(now_s)
         self._show_pending(request)
+        with self._lock:
+            # Only now, so that at every moment a gap is either new or pending.
+            del self._gaps[: len(gaps)]
         if request is None:
             return self._holes.wait_s(now_s)
         self._serve(request)
@@ -150,13 +160,6 @@ class Backfiller:
     def _show_pending(self, request: Request | None) -> None:
         pending = self._holes.pending()
         self._pending = (*pending, request) if request is not None else tuple(pending)
-
-    def _note_gaps(self) -> None:
-        with self._lock:
-            gaps, self._gaps = self._gaps, []
-        for start_ns, end_ns, symbols in gaps:
-            for symbol in symbols:
-                self._note_gap(symbol, start_ns, end_ns)
 
     def _note_gap(self, symbol: str, start_ns: int | None, end_ns: int) -> None:
         settings = self._settings
@@ -220,13 +223,19 @@ class Backfiller:
         )
 
     def _checked(self, request: Request, table: Any) -> pl.DataFrame:
-        """The bars as a frame with `ts` in int ns UTC, oldest first, none before the request's start."""
+        """The bars from the request's start on as a frame with `ts` in int ns UTC, oldest first."""
         import polars as pl
 
         from .tables import bar_columns, frame
 
-        bars = frame(table)
-        bars = bars.with_columns(ts=pl.Series(bar_columns(bars).ts)).sort("ts")
+        try:
+            bars = frame(table)
+            columns = bar_columns(bars)
+            bars = bars.with_columns(ts=pl.Series(columns.ts), volume=pl.Series(columns.volume)).sort("ts")
+        except pl.exceptions.PolarsError as error:
+            raise HistoryFailed(f"history gave a table that cannot be read: {error}") from error
+        if (columns.ts == np.iinfo(np.int64).min).any():
+            raise DataError("table: a bar has no time")
         bars = bars.filter(pl.col("ts") >= request.start_ns)
         for ts in bars["ts"].head(1).to_list() + bars["ts"].tail(1).to_list():
             start_ns, _ = self._engine.bar_span(request.symbol, request.timeframe, ts)
@@ -251,7 +260,7 @@ class Backfiller:
         return compare(
             start_ns,
             end_ns,
-            (bars["ts"].to_numpy(), bars["volume"].cast(float).to_numpy()),
+            (bars["ts"].to_numpy(), bars["volume"].to_numpy()),
             (live_ts[asked], live["volume"].to_numpy()[asked], live["complete"].to_numpy()[asked]),
             last_end_ns=last_end_ns,
             is_old=closed_ns - end_ns >= self._settings.quiet_s * 1e9,

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hubs import PATIENCE_S
 from oracle import NS, Row, Tick, bar_of, bucket
 from tickwire import sim
 from tickwire.errors import ConfigError
@@ -35,6 +36,7 @@ class Asker:
             base_url=f"http://127.0.0.1:{hub.port}",
             headers={"Authorization": f"Bearer {hub.token()}"},
             trust_env=False,
+            timeout=PATIENCE_S,
         )
 
     def raw(self, start_ns: int, end_ns: int, **change: Any) -> httpx.Response:
@@ -104,7 +106,7 @@ def served(seconds: float) -> Iterator[tuple[sim.Hub, sim.History, Asker]]:
         asker = Asker(hub)
         if seconds:
             hub.start()
-            hub.wait_finished(20)
+            hub.wait_finished(4 * PATIENCE_S)
         yield hub, history, asker
         asker.close()
 
@@ -211,7 +213,7 @@ def test_recorded_ticks_have_the_time_that_they_tell() -> None:
     with hub:
         asker = Asker(hub)
         hub.start()
-        hub.wait_finished(10)
+        hub.wait_finished(4 * PATIENCE_S)
         bars = asker.bars(T0 - 90 * NS, T0 + 90 * NS)
         assert [(bar["o"], bar["h"], bar["c"], bar["v"]) for bar in bars] == [(3, 3, 1, 3), (2, 2, 2, 1)]
         assert history.now_ns() == T0 + 3 * NS

@@ -97,6 +97,11 @@ class Core:
         return True
 
     @property
+    def is_streaming(self) -> bool:
+        """Whether the stream has not ended yet, well or not."""
+        return self._task is not None and not self._task.done()
+
+    @property
     def untold_error(self) -> BaseException | None:
         """The error that ended the stream, if nobody has been told of it yet."""
         if self._told or self._task is None or not self._task.done() or self._task.cancelled():

@@ -123,8 +123,7 @@ class History:
 
     def now_ns(self) -> int:
         """The time up to which it knows everything, without the lag."""
-        is_running = not self._core.finished
-        if self._progress_ns is not None and (is_running or self._has_own_times):
+        if self._progress_ns is not None and (self._core.is_streaming or self._has_own_times):
             return self._progress_ns
         return self._core.clock.now_ns()
 
