@@ -140,8 +140,8 @@ class VirtualClock(Clock):
     def sleep(self, seconds: float) -> None:
         """Let so much time pass."""
         alarm = threading.Event()
-        with self._parking(seconds, alarm.is_set, alarm.set):
-            while not alarm.wait(_SLICE_S):
+        with self._parking(seconds, alarm.is_set, alarm.set) as parked:
+            while not (parked.due or alarm.wait(_SLICE_S)):
                 self._look()
 
     def until(self, condition: Callable[[], Any], limit_s: float, *, step_s: float = 0.01) -> None:

@@ -35,6 +35,7 @@ from .event_stream import EventStream
 from .events import BreakerChanged, Event, Events, Message
 from .health import Health, HealthSettings
 from .history import History
+from .link import Link
 from .link_limits import LinkLimits
 from .login import Attachment, Login
 from .logs import EventLog
@@ -42,8 +43,10 @@ from .marks import LiveMarks, NoMarks, Watch
 from .monitor import Monitor
 from .plan import Overlap, OverlapReport, Plan, SwapChoice, telling
 from .policy import ProcessFailure, RetryPolicy
+from .projectx import SUBSCRIBE_METHODS
 from .rawfeed import RawFeed
 from .reading import LiveSubscription
+from .reconcile import Drift, Reconciler
 from .route import Route
 from .session import Session
 from .streams import Streams, choose, stream_calls
@@ -90,6 +93,7 @@ class Parts:
     session: Session
     history: History | None
     seed: str | None
+    reconciler: Reconciler | None
     health: HealthSettings | None
 
 
@@ -148,14 +152,15 @@ class Client:
     # Life
 
     def __enter__(self) -> Self:
-        self._start(None)
-        if self._waits:
-            try:
+        self._check_new()
+        try:
+            self._start(None)
+            if self._waits:
                 self._await_live()
-            except BaseException:
-                # Ctrl-C included: no thread is left behind.
-                self.close()
-                raise
+        except BaseException:
+            # Ctrl-C included: no thread is left behind.
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -166,13 +171,14 @@ class Client:
             self._raise_failure()
 
     async def __aenter__(self) -> Self:
-        self._start(asyncio.get_running_loop())
-        if self._waits:
-            try:
+        self._check_new()
+        try:
+            self._start(asyncio.get_running_loop())
+            if self._waits:
                 await asyncio.to_thread(self._await_live)
-            except BaseException:
-                await asyncio.to_thread(self.close)
-                raise
+        except BaseException:
+            await asyncio.to_thread(self.close)
+            raise
         return self
 
     async def __aexit__(
@@ -367,9 +373,11 @@ class Client:
         malformed = self._engine.rejections().get("malformed", 0) if self._engine is not None else 0
         return self._supervisor.counted() | {"malformed": malformed}
 
-    def _start(self, loop: asyncio.AbstractEventLoop | None) -> None:
+    def _check_new(self) -> None:
         if self.state != "new":
             raise ConfigError(f"a client is used once; this one is {self.state}, call connect() for another")
+
+    def _start(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self._attachment = self._parts.login.attach(self._tell, loop=loop, tasks=self._tasks)
         if self._backfiller is not None:
             self._backfiller.start()
@@ -421,8 +429,20 @@ class Client:
             arrivals=self._arrivals,
             tell=self._tell,
             refill=self._backfiller,
+            audit=self._audit,
             watch=watch,
         )
+
+    def _audit(self, link: Link) -> list[Drift]:
+        """Where the trades that came do not add up to the volume in the quotes, if both are heard."""
+        reconciler = self._parts.reconciler
+        if reconciler is None:
+            return []
+        heard = {
+            call.symbol for call in self._parts.wanted.all() if call.method == SUBSCRIBE_METHODS["trades"]
+        }
+        volumes = {symbol: of for symbol, of in link.feed.volumes().items() if symbol in heard}
+        return reconciler.look(self._parts.clock.monotonic_s(), volumes)
 
     def _on_control(self, message: dict[str, Any]) -> None:
         target = message.get("target")

@@ -19,6 +19,7 @@ from .link_limits import LinkLimits
 from .login import Login
 from .plan import SwapChoice
 from .policy import ProcessFailure
+from .reconcile import Reconciler
 from .route import Route, TokenPlace
 from .session import ALWAYS, CME, Session
 from .streams import Streams, choose, own_calls, stream_calls, stream_symbols
@@ -50,6 +51,7 @@ def connect(
     # Time
     history: History | None = None,
     seed: str | None = None,
+    reconcile: Reconciler | bool = True,
     clock: ClockChoice = "wall",
     grace: str = "500ms",
     session: Session | None = None,
@@ -89,6 +91,8 @@ def connect(
             whose token expires: "expiry" for hubs known to do so, "learn" once it was seen, "never".
         history: where bars are fetched that a gap has cut, and those before the start; see `history`.
         seed: how far back bars are fetched at the start, e.g. "5d"; needs a history.
+        reconcile: whether trades are compared with the volume that quotes publish, where both are heard, or
+            the `Reconciler` to do it with; drift is told, and treated as a gap.
         clock: "wall" closes idle bars by this machine's clock and marks the bars that a gap has cut;
             "event" leaves time to the data, for recorded ticks that come through a hub.
         grace: how far behind the venue's clock idle bars are closed.
@@ -154,6 +158,7 @@ def connect(
         session=session if session is not None else ALWAYS,
         history=history,
         seed=seed,
+        reconciler=(Reconciler() if reconcile else None) if isinstance(reconcile, bool) else reconcile,
         health=health,
     )
     return Client(parts, start=start)

@@ -10,6 +10,7 @@ from .clock import Clock
 from .events import Event
 from .link_limits import LinkLimits
 from .login import Login
+from .reconcile import Volumes
 from .route import Route
 from .tasks import Tasks
 from .wanted import Wanted
@@ -42,6 +43,7 @@ class Feed(Protocol):
 
     def push_bytes(self, data: bytes, ts_recv: int | None = None) -> Receipt: ...
     def reset(self) -> None: ...
+    def volumes(self) -> Mapping[str, Volumes]: ...
 
 
 class OverlapReport(Protocol):

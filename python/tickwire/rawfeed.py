@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .reconcile import Volumes
+
 __all__ = ["RawFeed"]
 
 _SEPARATOR = b"\x1e"
@@ -28,6 +30,10 @@ class RawFeed:
         """All whole records of a payload."""
         *records, self._rest = (self._rest + data).split(_SEPARATOR)
         return _Receipt(tuple(record for record in records if record))
+
+    def volumes(self) -> dict[str, Volumes]:
+        """None: there are no trades."""
+        return {}
 
     def reset(self) -> None:
         """Forget a record that was cut."""

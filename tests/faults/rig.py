@@ -144,6 +144,8 @@ class Rig:
         self.client.__enter__()
         if self.user is not None:
             self.user.__enter__()
+            if self.phase is not Phase.BEFORE:
+                self.user.wait_live(PATIENCE_S)
 
     def _strike(self, stage: sim.Stage | None) -> None:
         """Let the faults strike: what waits for an attempt is armed, and the living connection ended."""

@@ -15,7 +15,7 @@ _INTRODUCTION = """\
 
 What a client does about each fault of a hub, a link, a login or a consumer, and how long it takes. Made by
 `TICKWIRE_WRITE_FAULTS=1 pytest tests/faults`, which runs every row against the embedded hub on real
-sockets, in four phases:
+sockets, in these phases:
 
 - *before subscribe*: on the first attempt, in the place of an answer or behind the answer to the
   handshake; the time is from the start of the client.
