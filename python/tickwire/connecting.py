@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .auth import TokenSource
 from .breaker_settings import BreakerSettings
-from .client import Client, ClockChoice, Parts, Start
+from .client import Client, ClockChoice, Start
 from .clock import Clock
 from .config import choice
 from .errors import ConfigError
@@ -17,6 +17,7 @@ from .health import HealthSettings
 from .history import History
 from .link_limits import LinkLimits
 from .login import Login
+from .machinery import Parts
 from .plan import SwapChoice
 from .policy import ProcessFailure
 from .reconcile import Reconciler

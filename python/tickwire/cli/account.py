@@ -14,13 +14,13 @@ from tickwire.errors import ConfigError
 if TYPE_CHECKING:
     from tickwire.gateway import Gateway
 
-__all__ = ["KEY_ENV", "USER_ENV", "gateway"]
+__all__ = ["KEY_ENV", "USER_ENV", "gateway_of"]
 
 USER_ENV = "TOPSTEP_USER"
 KEY_ENV = "TOPSTEP_KEY"
 
 
-def gateway(api: str | None, user_env: str, key_env: str, proxy: str | None) -> Gateway:
+def gateway_of(api: str | None, user_env: str, key_env: str, proxy: str | None) -> Gateway:
     """The gateway at `api`, TopstepX's for None. `ConfigError` for a variable that is not set."""
     from tickwire.gateway import projectx
     from tickwire.projectx import API

@@ -232,7 +232,7 @@ class Checkup:
             self._route,
             token=self._token,
             feed=push,
-            on_control=lambda message: None,
+            on_control=lambda _: None,
             limits=LinkLimits(
                 negotiate_s=limit_s,
                 connect_s=limit_s,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .account import KEY_ENV, USER_ENV, gateway
+from .account import KEY_ENV, USER_ENV, gateway_of
 from .output import print_json, results_console
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def contracts(
     It logs in with the user and the API key that two environment variables hold. Their ids are what
     `Instrument` takes.
     """
-    found = gateway(api, user_env, key_env, proxy).contracts(text, live=live)
+    found = gateway_of(api, user_env, key_env, proxy).contracts(text, live=live)
     if as_json:
         print_json({"contracts": [dataclasses.asdict(one) for one in found]})
     else:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .account import KEY_ENV, USER_ENV
+from tickwire.errors import ConfigError
+
+from .account import KEY_ENV, USER_ENV, gateway_of
 from .output import names, print_json, results_console
 
 if TYPE_CHECKING:
-    pass
+    from rich.console import Console
+
+    from .checkup import Step
 
 __all__ = ["doctor"]
 
@@ -61,12 +66,13 @@ def doctor(
     gateway = None
     if api is not None or user_env is not None or key_env is not None:
         gateway = gateway_of(api, user_env or USER_ENV, key_env or KEY_ENV, proxy)
-    if hub is None and gateway is None:
+        hub = gateway.market_hub if hub is None else hub
+    if hub is None:
         raise ConfigError("--hub: got none, expected the URL of a hub; or log in to a gateway with --api")
     if token_env is not None and gateway is not None:
         raise ConfigError("--token-env: the gateway gives out the token; leave out one of the two")
     route = Route(
-        address=HubAddress.parse(hub if hub is not None or gateway is None else gateway.market_hub),
+        address=HubAddress.parse(hub),
         proxies=Proxies.of(proxy),
         negotiate=negotiate,
         token_in=token_in,
