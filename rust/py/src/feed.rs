@@ -116,7 +116,10 @@ impl Feed {
             ))
         })?;
         let engine = engine.core();
-        let core = Mutex::new(CoreFeed::new(Arc::clone(&engine), Decoder::new(tickwire_core::decode::Protocol::Json, limit)));
+        let core = Mutex::new(CoreFeed::new(
+            Arc::clone(&engine),
+            Decoder::new(tickwire_core::decode::Protocol::Json, limit),
+        ));
         Ok(Self { name: name.to_owned(), engine, core })
     }
 
