@@ -44,6 +44,9 @@ _MAX_UNSENT_BYTES = 1 << 20
 
 _TEXT = 0x1
 
+# The close code with which hubs turn away who may not be there (RFC 6455, 7.4.1).
+_POLICY_VIOLATION = 1008
+
 
 class SocketClient(BaseClient):  # type: ignore[misc]
     """One WebSocket connection, from name resolution to the last FIN."""
@@ -180,12 +183,13 @@ class SocketClient(BaseClient):  # type: ignore[misc]
             self.pongs += len(received.pongs)
             self.last_pong = received.pongs[-1]
         if received.violation is not None:
-            self._failure = ConnectionFailed(received.violation)
+            self._failure = ConnectionFailed(received.violation, fault="violation")
         elif received.close is not None:
             code, reason = received.close
             said = f": {self.quote(reason)}" if reason else ""
             self._failure = ConnectionFailed(
-                f"{self._address.netloc} closed the WebSocket with code {code}{said}"
+                f"{self._address.netloc} closed the WebSocket with code {code}{said}",
+                fault="unauthorized" if code == _POLICY_VIOLATION else "link lost",
             )
         if received.pings or self._failure is not None:
             with self._lock:
@@ -219,6 +223,9 @@ class SocketClient(BaseClient):  # type: ignore[misc]
 
     def send(self, message: str | bytes, opcode: int = _TEXT, **_: object) -> None:
         """Queue one message and see that it goes out. From any thread; never blocks."""
+        # What ended it says more than that nothing can be sent.
+        if self._failure is not None:
+            raise self._failure
         with self._lock:
             if self._socket is None:
                 raise ConnectionFailed(f"not connected to {self._address.netloc}; nothing was sent")

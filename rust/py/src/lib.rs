@@ -10,6 +10,7 @@ mod frame;
 mod names;
 mod overlap;
 mod records;
+mod session;
 mod snapshot;
 mod specs;
 mod subscription;
