@@ -30,6 +30,7 @@ from .breaker_settings import BreakerSettings
 from .breakers import Breakers
 from .callbacks import Callbacks, Handler, Mailbox, Queue
 from .clock import Clock
+from .config import ProtocolName
 from .errors import ConfigError, ConnectionFailed, ConnectTimeout
 from .event_stream import EventStream
 from .events import BreakerChanged, Event, Events, Message
@@ -81,6 +82,7 @@ class Parts:
     symbols: tuple[str, ...]
     wanted: Wanted
     feed: str
+    protocol: ProtocolName
     limits: LinkLimits
     clock: Clock
     grace_ns: int | None
@@ -130,6 +132,7 @@ class Client:
         plan = Plan(
             name=self.name,
             route=parts.route,
+            protocol=parts.protocol,
             login=parts.login,
             feeds=self._feeds(),
             overlap=self._overlap,
@@ -401,10 +404,10 @@ class Client:
         )
 
     def _feeds(self) -> tuple[Any, Any]:
-        if self._engine is None:
-            return RawFeed(), RawFeed()
-        name = self._parts.feed
-        return self._engine.feed(name), self._engine.feed(f"{name}+")
+        engine, name, protocol = self._engine, self._parts.feed, self._parts.protocol
+        if engine is None:
+            return RawFeed(protocol), RawFeed(protocol)
+        return engine.feed(name, protocol=protocol), engine.feed(f"{name}+", protocol=protocol)
 
     def _overlap(self, old: Any, new: Any) -> Overlap:
         if self._engine is None:
