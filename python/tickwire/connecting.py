@@ -10,7 +10,7 @@ from .auth import TokenSource
 from .breaker_settings import BreakerSettings
 from .client import Client, ClockChoice, Start
 from .clock import Clock
-from .config import choice
+from .config import ProtocolName, choice
 from .errors import ConfigError
 from .gateway import Gateway
 from .health import HealthSettings
@@ -42,6 +42,7 @@ def connect(
     symbols: Iterable[str] | None = None,
     calls: Iterable[tuple[object, ...]] = (),
     feed: str = "main",
+    protocol: ProtocolName = "json",
     start: Start = "wait",
     # The way to the hub
     tls: ssl.SSLContext | None = None,
@@ -78,6 +79,7 @@ def connect(
             [("SubscribeAccounts",), ("SubscribeOrders", 123)].
         feed: name of the engine's feed that this connection writes to. Two clients that live at the
             same time need two.
+        protocol: what the hub speaks, "json" or "messagepack".
         start: "wait" enters the block when the data flows; it tries again until `LinkLimits.start_s`, and
             raises at once what trying again cannot mend. "background" enters it at once.
         tls: a context for hubs whose certificate the system does not know.
@@ -127,6 +129,7 @@ def connect(
     finally:
         del token, hub, proxy
     choice("start", start, Start)
+    choice("protocol", protocol, ProtocolName)
     choice("clock", clock, ClockChoice)
     choice("swap", swap, SwapChoice)
     grace_ns = duration_ns("grace", grace)
@@ -150,6 +153,7 @@ def connect(
         symbols=chosen,
         wanted=Wanted(wanted),
         feed=feed,
+        protocol=protocol,
         limits=limits if limits is not None else LinkLimits(),
         clock=time,
         grace_ns=grace_ns if clock == "wall" else None,

@@ -122,6 +122,7 @@ class Link:
         plan = self._plan
         return MarketHub(
             plan.route,
+            protocol=plan.protocol,
             token=self.token,
             feed=self._push,
             on_control=plan.on_control,
@@ -138,4 +139,8 @@ class Link:
         counters.accepted += receipt.accepted
         counters.rejected += receipt.rejected
         counters.duplicates += receipt.duplicates
+        if receipt.rejected and self.feed.is_lost:
+            raise ConnectionFailed(
+                "the hub sent no length where a message should begin; what follows cannot be read"
+            )
         return receipt.control

@@ -17,6 +17,7 @@ from .breaker_settings import BreakerSettings
 from .breakers import Breakers
 from .callbacks import Callbacks
 from .clock import Clock
+from .config import ProtocolName
 from .events import BreakerChanged, Event, Events, Message
 from .health import HealthSettings
 from .history import History
@@ -54,6 +55,7 @@ class Parts:
     symbols: tuple[str, ...]
     wanted: Wanted
     feed: str
+    protocol: ProtocolName
     limits: LinkLimits
     clock: Clock
     grace_ns: int | None
@@ -98,6 +100,7 @@ class Machinery:
         plan = Plan(
             name=name,
             route=parts.route,
+            protocol=parts.protocol,
             login=parts.login,
             feeds=self._feeds(),
             overlap=self._overlap,
@@ -134,10 +137,10 @@ class Machinery:
         )
 
     def _feeds(self) -> tuple[Any, Any]:
-        if self._parts.engine is None:
-            return RawFeed(), RawFeed()
-        name = self._parts.feed
-        return self._parts.engine.feed(name), self._parts.engine.feed(f"{name}+")
+        engine, name, protocol = self._parts.engine, self._parts.feed, self._parts.protocol
+        if engine is None:
+            return RawFeed(protocol), RawFeed(protocol)
+        return engine.feed(name, protocol=protocol), engine.feed(f"{name}+", protocol=protocol)
 
     def _overlap(self, old: Any, new: Any) -> Overlap:
         if self._parts.engine is None:

@@ -42,8 +42,6 @@ _READ_BYTES = 262_144
 # A hub that makes the client write this much without reading any of it is not going to.
 _MAX_UNSENT_BYTES = 1 << 20
 
-_TEXT = 0x1
-
 # The close code with which hubs turn away who may not be there (RFC 6455, 7.4.1).
 _POLICY_VIOLATION = 1008
 
@@ -234,18 +232,20 @@ class SocketClient(BaseClient):  # type: ignore[misc]
 
     # Writing
 
-    def send(self, message: str | bytes, opcode: int = _TEXT, **_: object) -> None:
-        """Queue one message and see that it goes out. From any thread; never blocks."""
+    def send(self, message: str | bytes, **_: object) -> None:
+        """Queue one message, `str` as text and `bytes` as binary, and see that it goes out. From any
+        thread; never blocks.
+        """
         # What ended it says more than that nothing can be sent.
         if self._failure is not None:
             raise self._failure
         with self._lock:
             if self._socket is None:
                 raise ConnectionFailed(f"not connected to {self._address.netloc}; nothing was sent")
-            if opcode == _TEXT:
-                self._socket.send_text(message if isinstance(message, str) else message.decode())
+            if isinstance(message, str):
+                self._socket.send_text(message)
             else:
-                self._socket.send_binary(message if isinstance(message, bytes) else message.encode())
+                self._socket.send_binary(message)
             self._out += self._socket.output()
         self._waiter.wake()
 

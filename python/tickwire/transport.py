@@ -20,7 +20,7 @@ from signalrcore.transport.websockets.websocket_transport import WebsocketTransp
 from .clock import Clock
 from .errors import ConnectionFailed, ConnectTimeout, HandshakeRefused
 from .link_limits import LinkLimits
-from .protocol import SEPARATOR, RawJsonProtocol
+from .protocol import SEPARATOR, RawProtocol
 from .socketclient import SocketClient
 from .wakeup import Stopped, Waiter
 
@@ -34,7 +34,7 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
     """One SignalR connection over one `SocketClient`."""
 
     _client: SocketClient
-    protocol: RawJsonProtocol
+    protocol: RawProtocol
 
     def __init__(
         self, client: SocketClient, *, limits: LinkLimits, clock: Clock, waiter: Waiter, **kwargs: Any

@@ -31,6 +31,10 @@ __all__ = ["Rig"]
 
 _BEFORE = 40
 """Ticks on a connection before it is struck, and of the last one before it is believed."""
+_BEHIND = 30
+"""Ticks from the moment at which a fault is armed on a living connection to the one at which it strikes."""
+_SLOT_S = 0.005
+"""Ticks of so much time are sent at once."""
 _POLL_S = 0.002
 
 _LOGIN = LoginLimits(
@@ -54,7 +58,7 @@ class Rig:
         self.phase = phase
         self._stack = contextlib.ExitStack()
         market = sim.Market(2, rate=case.rate, burst=0.0, mix={"trade": 0.5, "quote": 0.5})
-        self.hub = sim.Hub(market, **case.hub)
+        self.hub = sim.Hub(market, slot_s=_SLOT_S, **case.hub)
         self.engine = tw.Engine(
             [tw.Instrument(one.symbol, tick_size=one.tick_size) for one in market.contracts],
             timeframes=["1s"],
@@ -150,7 +154,7 @@ class Rig:
     def _strike(self, stage: sim.Stage | None) -> None:
         """Let the faults strike: what waits for an attempt is armed, and the living connection ended."""
         case, fault, hub = self.case, self.case.fault, self.hub
-        number = None if stage is not None else self._newest().id
+        living = None if stage is not None else self._newest()
         if isinstance(fault, SlowConsumer):
             self.client.on_trade(self._hold)
         elif isinstance(fault, ExpireToken):
@@ -163,10 +167,14 @@ class Rig:
             # What strikes for ever strikes both hubs, what strikes once the one that is looked at.
             only = "/hubs/market" if case.times == 1 else None
             hub.fault(fault, at="handshake", only=only, times=case.times)
-        else:
-            hub.fault(fault, connection=number)
-        if number is not None and case.needs_break:
-            hub.fault(sim.Drop("fin"), connection=number)
+        elif living is not None:
+            self._strike_between(fault, living)
+        if living is not None and case.needs_break:
+            self._strike_between(sim.Drop("fin"), living)
+
+    def _strike_between(self, fault: sim.LinkFault, living: sim.ConnectionInfo) -> None:
+        """Strike among ticks that are sent at once, so that the client finds both in one read."""
+        self.hub.fault(fault, connection=living.id, after_ticks=living.sent.ticks + _BEHIND)
 
     def _hold(self, _: object) -> None:
         self._called.set()

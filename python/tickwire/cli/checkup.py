@@ -230,6 +230,7 @@ class Checkup:
 
         return MarketHub(
             self._route,
+            protocol="json",
             token=self._token,
             feed=push,
             on_control=lambda _: None,

@@ -35,8 +35,8 @@ def contracts(
 ) -> None:
     """List the contracts whose name or description matches a text.
 
-    It logs in with the user and the API key that two environment variables hold. Their ids are what
-    `Instrument` takes.
+    It logs in with the user and the API key that two environment variables hold, which can end this
+    user's sessions elsewhere. The ids are what `Instrument` takes.
     """
     found = gateway_of(api, user_env, key_env, proxy).contracts(text, live=live)
     if as_json:
@@ -62,6 +62,14 @@ def _print_table(text: str, found: Sequence[Contract]) -> None:
     table.add_column("description")
     for one in found:
         active = "yes" if one.active else "no"
-        sizes = (f"{one.tick_size:.10g}", f"{one.tick_value:.10g}")
-        table.add_row(one.id, one.name, *sizes, active, one.description)
+        table.add_row(
+            one.id, one.name, _plain(one.tick_size), _plain(one.tick_value), active, one.description
+        )
     console.print(table)
+
+
+def _plain(number: float) -> str:
+    """All decimals and no exponent: tick sizes go down to 0.00005."""
+    import numpy as np
+
+    return np.format_float_positional(number, trim="-")

@@ -53,7 +53,8 @@ def doctor(
     """Go the way to a hub step by step, and say what fails and what to try.
 
     Each step is done as a client does it, and told with the time that it took. The exit status is 1 if
-    one failed. No token, user or key is shown.
+    one failed. No token, user or key is shown. Logging in to a gateway can end this user's sessions
+    elsewhere.
     """
     # Imported here: the connection layer takes longer than a help page should.
     from tickwire.address import HubAddress
