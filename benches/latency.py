@@ -159,11 +159,11 @@ def _run(seconds: float, *, busy: bool) -> dict[str, Any]:
         hub.check()
         at_end = len(client.tasks()), threading.active_count()
         stop.set()
-        totals = hub.stop()
         deadline_s = time.monotonic() + _ARRIVAL_S
-        while engine.stats()["received"] < totals["sent"] and time.monotonic() < deadline_s:
+        while engine.stats()["received"] < RATE * seconds and time.monotonic() < deadline_s:
             time.sleep(0.01)
         client.close()
+        totals = hub.stop()
         ticks.close()
         strategy.join()
     stats, delivery = engine.stats(), ticks.stats()

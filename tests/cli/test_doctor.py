@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
 from collections.abc import Callable, Iterator
@@ -38,13 +39,16 @@ def doctor(monkeypatch, capsys, caplog) -> Doctor:
     """Runs the command in this process, for a token; returns its object, and checks what it printed."""
     listen(caplog)
 
-    def run(*arguments: object, token: str | None = None, status: int) -> dict[str, Any]:
+    def run(
+        *arguments: object, token: str | None = None, status: int, peer_stays: bool = False
+    ) -> dict[str, Any]:
         secrets = [KEY]
         if token is not None:
             monkeypatch.setenv("CANARY", token)
             arguments = (*arguments, "--token-env", "CANARY")
             secrets.append(token)
-        with no_leftovers():
+        # What a hub in this process keeps open is not the command's.
+        with contextlib.nullcontext() if peer_stays else no_leftovers():
             assert tickwire.cli.main(["doctor", *map(str, arguments), "--json"]) == status
         printed = capsys.readouterr()
         assert printed.err == ""
@@ -120,7 +124,7 @@ def test_without_a_symbol_data_is_left_out(hub: sim.Hub, doctor: Doctor) -> None
 
 
 FAULTS = [
-    (sim.Drop("rst", at="connect"), {}, "upgrade", "link lost"),
+    (sim.Drop("fin", at="connect"), {}, "upgrade", "link lost"),
     (sim.NoAnswer("connect"), {}, "upgrade", "timed out"),
     (sim.Refuse(401), {}, "upgrade", "unauthorized"),
     (sim.Refuse(403), {}, "upgrade", "unauthorized"),
@@ -246,6 +250,7 @@ def test_faults_of_a_proxy(doctor: Doctor, answer: str | None, kind: str) -> Non
         connection.read_request()
         if answer is None:
             park(connection)
+            return
         connection.send(f"HTTP/1.1 {answer}\r\n\r\n".encode())
 
     with HandmadeHub(script) as proxy:
@@ -254,6 +259,7 @@ def test_faults_of_a_proxy(doctor: Doctor, answer: str | None, kind: str) -> Non
             *("--proxy", f"http://user:{KEY}@127.0.0.1:{proxy.port}"),
             token="t0ken",
             status=1,
+            peer_stays=answer is None,
         )
     fails_at(found, "connect", kind)
 
@@ -278,7 +284,7 @@ def test_faults_of_a_gateway(
     monkeypatch.setenv("MINE", KEY)
     hub.fault(fault, only=only)
     arguments = ("--hub", hub.url, "--api", base(hub), "--user-env", "ME", "--key-env", "MINE")
-    found = doctor(*arguments, "--limit", LIMIT_S, status=1)
+    found = doctor(*arguments, "--limit", LIMIT_S, status=1, peer_stays=isinstance(fault, sim.NoAnswer))
     fails_at(found, name, kind)
 
 
@@ -287,7 +293,7 @@ def test_faults_of_a_gateway(
 
 def test_every_fault_of_the_table_has_its_advice() -> None:
     assert set(ADVICE) == {rule.fault for rule in TABLE} | {NO_DATA, REQUEST_FAILED}
-    assert all(text.endswith(".") for text in ADVICE.values())
+    assert all(text.endswith((".", "?")) for text in ADVICE.values())
 
 
 def test_what_a_client_does_by_itself() -> None:
@@ -321,7 +327,7 @@ def test_lines_for_people(hub: sim.Hub, monkeypatch, capsys) -> None:
     (at,) = [number for number, line in enumerate(lines) if line.startswith("failed  upgrade")]
     assert "404 Not Found" in lines[at]
     assert lines[at + 1].strip() == f"try: {ADVICE['not found']}"
-    assert lines[at + 2].strip() == "by itself a client gives up at once"
+    assert lines[at + 2].strip() == "by itself: a client gives up at once"
     assert lines[-1] == "failed: upgrade"
 
 

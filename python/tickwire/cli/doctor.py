@@ -116,6 +116,6 @@ def _print(step: Step, console: Console) -> None:
     line.append(f"{step.name:<17} {took:>11}  ", style="default not bold")
     line.append(step.text, style="dim" if step.outcome == "skipped" else "default not bold")
     console.print(line, soft_wrap=True)
-    for label, text in (("try: ", step.advice), ("by itself ", step.reaction)):
+    for label, text in (("try: ", step.advice), ("by itself: ", step.reaction)):
         if text is not None:
             console.print(f"{_INDENT}{label}{text}", soft_wrap=True)
