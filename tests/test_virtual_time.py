@@ -128,7 +128,7 @@ def live_through(
     """Run the whole of it and judge it; what must be the same at every run. `shown`: errors that the hook gets."""
     random.seed(seed)
     dice = random.Random(seed)
-    # Idle bars are looked at every two seconds, not ten times in one, or that is what the time goes into.
+    # An idle link is looked at every two seconds, not ten times in one, or that is what the time goes into.
     monkeypatch.setattr("tickwire.attempt._ADVANCE_S", 2.0)
     # The handler's errors are shown there, and pytest would take them for the test's.
     monkeypatch.setattr(threading, "excepthook", lambda arguments: shown.append(arguments.exc_value))
@@ -151,6 +151,7 @@ def live_through(
         )
         client.on_bar("1m")(handler)
         events = client.events(100_000)
+        closed = client.bars("1m", capacity=1 << 16)
         with client:
             clock.until(lambda: client.state == "live", 10.0)
             hub.start()
@@ -183,7 +184,8 @@ def live_through(
         assert broker.logins == 1 + faults.count("logged out") == status["login"]["logins"]
         assert broker.renewals == status["login"]["renewals"]
         check_renewals(seen, life_s, clock.elapsed_s, broker.renewals)
-        check_breaker(client, handler, status, seen, engine)
+        check_breaker(client, handler, status, seen)
+        check_bars_told(closed.poll(), status, engine)
         words = [repr(event).replace(client.name, "client").replace(str(hub.port), "port") for event in seen]
         return {"received": status["received"], "bars": bars, "events": words}
 
@@ -249,7 +251,6 @@ def check_breaker(
     handler: Handler,
     status: dict[str, Any],
     seen: list[tw.events.Event],
-    engine: tw.Engine,
 ) -> None:
     """It opened while the handler was broken, was closed after it, and everything is accounted for."""
     changes = [(event.before, event.state) for event in seen if isinstance(event, tw.events.BreakerChanged)]
@@ -260,13 +261,22 @@ def check_breaker(
     assert counts["failures"] == handler.raised > 5
     assert counts["calls"] == handler.raised + handler.bars.total()
     assert counts["calls"] + counts["skipped"] == counts["delivered"] == counts["published"]
-    # A gap that reaches back into a bar that was closed makes it incomplete, which is told as a revision.
-    bars = pl.concat(engine.bars(symbol, "1m") for symbol in engine.symbols)
-    assert counts["published"] == len(bars) + bars["revision"].sum()
-    assert set(bars.filter(revision=1)["complete"]) == {False}
     assert client.breaker("bar", handler).state == "closed"
 
 
+def check_bars_told(told: list[tw.Bar], status: dict[str, Any], engine: tw.Engine) -> None:
+    """Each bar once when it closed, and again where a gap turned out to reach back into it."""
+    (counts,) = status["callbacks"].values()
+    assert counts["published"] == len(told)
+    for symbol in engine.symbols:
+        first = [bar.ts for bar in told if bar.symbol == symbol and bar.revision == 0]
+        assert first == engine.bars(symbol, "1m")["ts"].dt.timestamp("ns").to_list()
+        again = [bar for bar in told if bar.symbol == symbol and bar.revision]
+        assert {bar.ts for bar in again} <= set(first)
+        assert not any(bar.complete for bar in again)
+
+
+@pytest.mark.timeout(600 if LONG else 300)
 def test_two_days_of_sessions_drops_renewals_and_a_broken_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Any] = []
     with no_leftovers():

@@ -10,6 +10,7 @@ Polars frames out. The hot path is Rust.
 from __future__ import annotations
 
 import importlib
+import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,9 @@ __all__ = [
     "projectx",
     "sim",
 ]
+
+# What a library logs is shown where the program says so, and nowhere else.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if _core.debug_build:
     warnings.warn(

@@ -143,6 +143,7 @@ SYMBOL = sim.Market(2).symbols[0]
 
 _SHORT_S = 0.15 * UNIT_S
 _SILENCE = {"heartbeat_s": 0.1 * UNIT_S, "silence_s": 0.4 * UNIT_S}
+_HALF = b'{"type":1,"target":"GatewayTrade","arguments":["CON.F.US'
 _PRINTS = [
     {"symbolId": SYMBOL, "price": 6450.25, "timestamp": "2026-01-05T15:00:00Z", "type": 0, "volume": 1},
     {"symbolId": SYMBOL, "price": 6450.50, "timestamp": "2026-01-05T15:00:00Z", "type": 1, "volume": 2},
@@ -266,6 +267,11 @@ CASES: tuple[Case, ...] = (
     Case(name="fragments of 16 bytes, pings between", fault=sim.Fragment(16, pings=True), rate=1_000.0),
     Case(name="dribble of 37 bytes", fault=sim.Dribble(37), rate=1_000.0),
     Case(name="records over two messages", fault=sim.Split()),
+    _link(
+        "close frame in the middle of a record",
+        sim.Inject(b"\x81" + bytes([len(_HALF)]) + _HALF + b"\x88\x02\x03\xe9", "bytes"),
+        loses=True,
+    ),
     Case(name="records glued to a ping", fault=sim.Inject(b'{"type":6}\x1e', glued=True)),
     Case(
         name="malformed record",

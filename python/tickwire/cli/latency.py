@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +58,13 @@ class Histogram:
 class TimedEngine(Engine):
     """An engine that notes when each read of its connections has been applied: (arrival, done), ns."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.reads: deque[tuple[int, int]] = deque()
+    reads: deque[tuple[int, int]]
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """As `Engine`."""
+        made = super().__new__(cls, *arguments, **options)
+        made.reads = deque()
+        return made
 
     def feed(self, name: str = "main", **options: Any) -> Any:
         """The feed, with a note taken after each push."""
