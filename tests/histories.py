@@ -2,51 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import httpx
 import numpy as np
 import polars as pl
 
 import tickwire as tw
 from hubs import PATIENCE_S
 from oracle import NS, bucket
-from tickwire import sim
+from tickwire import gateway, sim
 from tickwire.backfill import Backfiller
 from tickwire.backfill_settings import BackfillSettings
-from tickwire.errors import RequestFailed
-from tickwire.events import Event
-from tickwire.pause import Pause
-from tickwire.projectx_history import ProjectXHistory
-from tickwire.sim.history import History as HubHistory
+from tickwire.gateway import Gateway
 
 QUICK = BackfillSettings(settle_s=0.3, quiet_s=3.0, retry_min_s=0.1, retry_max_s=0.5, request_s=10.0)
 SYMBOLS = ("CON.F.US.EP.Z26", "CON.F.US.ENQ.Z26")
 
 
-def poster(hub: sim.Hub) -> Callable[..., dict[str, Any]]:
-    """Asks a hub with a token of its own; as `Gateway.post`, which has a login in addition."""
-    import tickwire.projectx as px
-    from tickwire.auth import Token
-    from tickwire.pause import run_alone
-    from tickwire.ratelimit import RateLimit
-    from tickwire.rest import Rest
+def hub_of(source: sim.Source, **how: Any) -> tuple[sim.Hub, sim.History]:
+    """A hub with logins and a history, not entered yet."""
+    rest = sim.Rest({"me": "key"})
+    hub = sim.Hub(source, rest=rest, **how)
+    return hub, sim.serve_history(hub, rest)
 
-    rest = Rest(f"http://127.0.0.1:{hub.port}", limits={}, other=RateLimit(1_000, 1.0))
 
-    def post(path: str, body: Any, *, time_limit_s: float, pause: Pause | None) -> dict[str, Any]:
-        token = Token(hub.token())
-        pause = pause if pause is not None else Pause(tw.clock.Clock())
-        reply = run_alone(lambda: rest.post(path, body, token=token, time_limit_s=time_limit_s), pause)
-        failure: RequestFailed | None = px.refused(path, reply)
-        if failure is not None:
-            raise failure
-        return reply
-
-    return post
+def gateway_of(hub: sim.Hub) -> Gateway:
+    """A user of a hub of `hub_of`."""
+    here = f"http://127.0.0.1:{hub.port}"
+    return gateway.projectx(user="me", key="key", api=here, hubs=here)
 
 
 def engine_of(*timeframes: str, symbols: tuple[str, ...] = SYMBOLS) -> tw.Engine:
@@ -80,7 +65,7 @@ def until(condition: Callable[[], object], what: str, limit_s: float = 3 * PATIE
 
 
 def differences(
-    engine: tw.Engine, history: HubHistory, symbol: str, timeframe: str, from_ns: int, to_ns: int
+    engine: tw.Engine, history: sim.History, symbol: str, timeframe: str, from_ns: int, to_ns: int
 ) -> list[str]:
     """How the closed bars that open in a time differ from those of the hub, and which are not complete."""
     unit, number = {"s": 1, "m": 2, "h": 3, "d": 4}[timeframe[-1]], int(timeframe[:-1])
@@ -103,25 +88,3 @@ def differences(
     if incomplete:
         found.append(f"{timeframe}: {len(incomplete)} of {len(got)} not complete: {incomplete[:3]}")
     return found
-
-
-@contextlib.contextmanager
-def collected(client: tw.Client) -> Iterator[list[Event]]:
-    """The events of a client, as they come."""
-    events: list[Event] = []
-    client._events.call(Event, events.append)
-    yield events
-
-
-__all__ = [
-    "QUICK",
-    "SYMBOLS",
-    "ProjectXHistory",
-    "collected",
-    "differences",
-    "engine_of",
-    "fill",
-    "httpx",
-    "poster",
-    "until",
-]

@@ -49,20 +49,18 @@ class _Alarm:
     def ring(self) -> None:
         os.eventfd_write(self._fd, 1)
 
-    def watch(self, fd: int | None) -> None:
-        """Wait for this descriptor, too."""
-        if fd == self._watched:
-            return
-        for poll in (self._waiting, self._probing):
-            if self._watched is not None:
-                poll.unregister(self._watched)
-            if fd is not None:
+    def watch(self, fd: int) -> None:
+        """Wait for this descriptor, and for no other."""
+        if fd != self._watched:
+            for poll in (self._waiting, self._probing):
+                if self._watched is not None:
+                    poll.unregister(self._watched)
                 poll.register(fd, select.POLLIN)
-        self._watched = fd
+            self._watched = fd
 
     def is_ready(self) -> bool:
         """Whether the descriptor has something, asked by any thread under the clock's lock."""
-        return self._watched is not None and bool(self._probing.poll(0))
+        return bool(self._probing.poll(0))
 
     def wait(self) -> bool:
         """Wait for a slice, or until it rings; whether the descriptor has something."""
@@ -93,7 +91,17 @@ class _Parked:
 class VirtualClock(Clock):
     """Time for a client and its hub; see the module. `start_ns`: time of day at the start, ns UTC."""
 
-    __slots__ = ("_away", "_elapsed_ns", "_local", "_lock", "_orders", "_owner", "_parked", "_start_ns", "jumps")
+    __slots__ = (
+        "_away",
+        "_elapsed_ns",
+        "_local",
+        "_lock",
+        "_orders",
+        "_owner",
+        "_parked",
+        "_start_ns",
+        "jumps",
+    )
 
     def __init__(self, start_ns: int = 1_761_850_800_000_000_000) -> None:
         self._start_ns = start_ns
@@ -104,7 +112,6 @@ class VirtualClock(Clock):
         self._local = threading.local()
         self._owner = threading.current_thread()
         self._away = False
-        self._local.alarm = _Alarm()
         self.jumps = 0
 
     # For whoever reads it or waits by it
@@ -142,7 +149,10 @@ class VirtualClock(Clock):
 
     def sleep(self, seconds: float) -> None:
         """Let so much time pass."""
-        self._doze(None, seconds)
+        alarm = threading.Event()
+        with self._parking(seconds, alarm.is_set, alarm.set) as parked:
+            while not (parked.due or alarm.wait(_SLICE_S)):
+                self._look()
 
     def until(self, condition: Callable[[], Any], limit_s: float, *, step_s: float = 0.01) -> None:
         """Let time pass until `condition`, asked every `step_s` of it; fails after `limit_s`."""
@@ -163,7 +173,7 @@ class VirtualClock(Clock):
 
     # Inside
 
-    def _doze(self, fd: int | None, timeout_s: float | None) -> None:
+    def _doze(self, fd: int, timeout_s: float | None) -> None:
         try:
             alarm: _Alarm = self._local.alarm
         except AttributeError:

@@ -14,7 +14,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _core, events
-from ._core import Bar, Feed, Quote, Receipt, Snapshot, Trade
+from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Volumes
 from .auth import Token, env
 from .breaker import Breaker, BreakerSettings
 from .client import Client
@@ -88,6 +88,8 @@ __all__ = [
     "LoginFailed",
     "LoginLimits",
     "NegotiateRefused",
+    "Overlap",
+    "OverlapReport",
     "ProxyRefused",
     "Quote",
     "Receipt",
@@ -105,6 +107,7 @@ __all__ = [
     "Trade",
     "UnknownInstrument",
     "UpgradeRefused",
+    "Volumes",
     "__version__",
     "connect",
     "env",

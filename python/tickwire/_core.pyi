@@ -19,6 +19,7 @@ __all__ = [
     "Snapshot",
     "Subscription",
     "Trade",
+    "Volumes",
     "WebSocket",
     "__version__",
     "debug_build",
@@ -339,8 +340,45 @@ class Feed:
         MessagePack messages, each behind its length. `ts_recv` is the arrival time, int ns UTC, given to
         every tick in it.
         """
+    def volumes(self) -> dict[str, Volumes]:
+        """The volume that this connection's quotes publish, beside that of the trades it has delivered, by
+        symbol; only of instruments whose quotes publish one.
+        """
     def reset(self) -> None:
-        """Forget the cut record and the quotes of the connection so far. Call it on reconnect."""
+        """Forget the cut record, the quotes and the volumes of the connection so far. Call it on reconnect."""
+
+@final
+class Volumes:
+    """What one connection has heard of one instrument's volume. Between two looks both counts only grow,
+    unless `resets` does.
+    """
+
+    @property
+    def published(self) -> float:
+        """The newest total of the day."""
+    @property
+    def published_ts(self) -> int | None:
+        """Event time of the quote that brought it (its arrival, if it has none), int ns UTC, or None."""
+    @property
+    def baseline(self) -> float:
+        """The total with which counting began."""
+    @property
+    def baseline_ts(self) -> int | None:
+        """Time of the quote that brought that one, as `published_ts`."""
+    @property
+    def traded(self) -> float:
+        """Sum of the sizes of the trades delivered since, accepted or not."""
+    @property
+    def traded_then(self) -> float:
+        """What `traded` was when `published` came."""
+    @property
+    def trades(self) -> int:
+        """Number of trades delivered since."""
+    @property
+    def resets(self) -> int:
+        """How often counting has begun anew: with `Feed.reset`, and with a total below the one before,
+        which is that of another day.
+        """
 
 @final
 class Overlap:

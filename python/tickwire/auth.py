@@ -304,7 +304,12 @@ def _run(
         return await asyncio.wait_for(awaitable, time_limit_s)
 
     if loop is None or not loop.is_running():
-        return run_alone(wait, pause)
+        try:
+            return run_alone(wait, pause)
+        finally:
+            if inspect.iscoroutine(awaitable):
+                # Stopped before it began: so that it is not missed.
+                awaitable.close()
     future = asyncio.run_coroutine_threadsafe(wait(), loop)
     pause.on_stop(future.cancel)
     try:

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 
 from .auth import TokenSource
 from .breaker_settings import BreakerSettings
-from .client import Client, ClockChoice, Parts, Start
+from .client import Client, ClockChoice, Start
 from .clock import Clock
 from .config import ProtocolName, choice
 from .errors import ConfigError
+from .gateway import Gateway
 from .health import HealthSettings
 from .history import History
 from .link_limits import LinkLimits
 from .login import Login
+from .machinery import Parts
 from .plan import SwapChoice
 from .policy import ProcessFailure
+from .reconcile import Reconciler
 from .route import Route, TokenPlace
-from .session import ALWAYS, Session
+from .session import ALWAYS, CME, Session
 from .streams import Streams, choose, own_calls, stream_calls, stream_symbols
 from .units import duration_ns
 from .wanted import Wanted
@@ -31,7 +34,7 @@ __all__ = ["connect"]
 
 
 def connect(
-    hub: str,
+    hub: str | Gateway,
     *,
     engine: Engine | None = None,
     token: TokenSource | Login = None,
@@ -50,9 +53,10 @@ def connect(
     # Time
     history: History | None = None,
     seed: str | None = None,
+    reconcile: Reconciler | bool = True,
     clock: ClockChoice = "wall",
     grace: str = "500ms",
-    session: Session = ALWAYS,
+    session: Session | None = None,
     limits: LinkLimits | None = None,
     # Replaceable parts
     process_failure: ProcessFailure | None = None,
@@ -63,7 +67,8 @@ def connect(
     """A client that connects `hub` to `engine` when its `with` or `async with` block is entered.
 
     Args:
-        hub: URL of the hub. Plain http and ws are taken for this machine only.
+        hub: URL of the hub, where plain http and ws are taken for this machine only; or a gateway, which
+            brings its market hub, login, history and session.
         engine: gets the data; its instruments are the ones subscribed. None for a user hub, whose
             events come as `events.Message`.
         token: text, a callable or async callable that returns it, or a `Login` that several clients
@@ -89,11 +94,13 @@ def connect(
             whose token expires: "expiry" for hubs known to do so, "learn" once it was seen, "never".
         history: where bars are fetched that a gap has cut, and those before the start; see `history`.
         seed: how far back bars are fetched at the start, e.g. "5d"; needs a history.
+        reconcile: whether trades are compared with the volume that quotes publish, where both are heard, or
+            the `Reconciler` to do it with; drift is told, and treated as a gap.
         clock: "wall" closes idle bars by this machine's clock and marks the bars that a gap has cut;
             "event" leaves time to the data, for recorded ticks that come through a hub.
         grace: how far behind the venue's clock idle bars are closed.
-        session: when the market is open, for health: outside, silence means nothing. `session.CME` has the
-            hours of Globex futures.
+        session: when the market is open, for health: outside, silence means nothing. `CME` has the hours of
+            Globex futures, and is the default of a gateway; else it is `ALWAYS`.
         limits: time and size limits.
         process_failure: decides on a failure before the table of `policy` does.
         breakers: settings of the circuit breakers of callbacks.
@@ -105,6 +112,11 @@ def connect(
         UnknownInstrument: a symbol that the engine does not have.
     """
     # The first thing done with what may hold a secret is to wrap it: no exception shows its text.
+    if isinstance(hub, Gateway):
+        token = hub.login if token is None else token
+        history = hub.history if history is None and clock == "wall" else history
+        session = CME if session is None else session
+        hub = hub.market_hub
     try:
         if time_source is not None and not isinstance(time_source, Clock):
             raise ConfigError(
@@ -148,9 +160,10 @@ def connect(
         swap=swap,
         process_failure=process_failure,
         breakers=breakers,
-        session=session,
+        session=session if session is not None else ALWAYS,
         history=history,
         seed=seed,
+        reconciler=(Reconciler() if reconcile else None) if isinstance(reconcile, bool) else reconcile,
         health=health,
     )
     return Client(parts, start=start)

@@ -111,6 +111,9 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
 
         The future is settled by `step`, so the thread that steps must not wait for it otherwise.
         """
+        if self._ending is not None:
+            # Its last words may have come in one read with the answer to the handshake.
+            raise self._ending
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         invocation_id = str(next(self._ids))

@@ -11,6 +11,7 @@ from .config import ProtocolName
 from .events import Event
 from .link_limits import LinkLimits
 from .login import Login
+from .reconcile import Volumes
 from .route import Route
 from .tasks import Tasks
 from .wanted import Wanted
@@ -46,6 +47,8 @@ class Feed(Protocol):
     @property
     def is_lost(self) -> bool:
         """Whether nothing can be read until `reset`."""
+
+    def volumes(self) -> Mapping[str, Volumes]: ...
 
 
 class OverlapReport(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .config import ProtocolName
+from .reconcile import Volumes
 
 __all__ = ["RawFeed"]
 
@@ -41,6 +42,10 @@ class RawFeed:
         self.is_lost = rest is None
         self._rest = rest or b""
         return _Receipt(tuple(records), received=int(self.is_lost), rejected=int(self.is_lost))
+
+    def volumes(self) -> dict[str, Volumes]:
+        """None: there are no trades."""
+        return {}
 
     def reset(self) -> None:
         """Forget a record that was cut: another connection follows."""

@@ -95,7 +95,7 @@ class Rest:
         wait_s = rate.reserve(self._clock.monotonic_s(), time_limit_s)
         if wait_s > time_limit_s:
             raise RequestFailed(
-                f"{path} is rate-limited: the next request is due in {wait_s:.1f} s, the limit was {time_limit_s} s",
+                f"{path} is rate-limited: the next request is due in {wait_s:.1f} s, the limit was {time_limit_s:.1f} s",
                 retry_after_s=wait_s,
             )
         if wait_s > 0:

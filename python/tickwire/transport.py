@@ -74,14 +74,15 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
         self._set_state(TransportState.connecting)
         try:
             self._client.connect()
-            self._shake_hands()
+            self.shake_hands()
         except BaseException:
             self._client.dispose()
             self._set_state(TransportState.disconnected)
             raise
         return True
 
-    def _shake_hands(self) -> None:
+    def shake_hands(self) -> None:
+        """Say which protocol is spoken, on an upgraded client; on return messages flow."""
         self.send_handshake()
         deadline_s = self._clock.monotonic_s() + self._limits.handshake_s
         while not self.handshake_received:

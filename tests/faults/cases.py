@@ -1,6 +1,6 @@
 """The fault matrix as data: what is broken, and what a client has to do about it in each phase.
 
-A `Case` is one row. Its faults are those of the embedded hub, or the two that are defined here. `Phase`
+A `Case` is one row. Its fault is one of the embedded hub, or of the two that are defined here. `Phase`
 says when they strike, and `Case.expected` what must follow. `rig` runs a case, `test_matrix` judges.
 """
 
@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import tickwire as tw
 from hubs import UNIT_S
 from tickwire import sim
 from tickwire.policy import TABLE
 
-__all__ = ["CASES", "Case", "ExpireToken", "Outcome", "Phase", "SlowConsumer", "Struck"]
+__all__ = ["CASES", "DROP_TOKEN", "Case", "ExpireToken", "Outcome", "Phase", "SlowConsumer", "Struck"]
 
 Outcome = Literal["lives on", "comes back", "ends"]
 
@@ -54,10 +53,10 @@ Strike = sim.Fault | SlowConsumer | ExpireToken
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """What `Case.shows` looks at: the hub's account of the connection that was struck, and the engine."""
+    """What `Case.shows` looks at: the hub, and its account of the connection that was struck."""
 
-    hub: sim.ConnectionInfo
-    engine: tw.Engine
+    hub: sim.Hub
+    connection: sim.ConnectionInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,33 +65,39 @@ class Case:
 
     Attributes:
         name: in the table and in the names of tests.
-        faults: they strike together.
+        fault: what strikes.
         rows: the rows of the policy table that the failures fall under, in order; none if the client
             lives on.
         first_rows: the same before subscribe, where it is something else.
-        ends: the phases in which the client gives up, with the error raised.
+        instead: a row that may come in the place of the last, where it is noticed sooner or later.
+        ends: when the client gives up, with the error raised.
         repeats: whether each row may come several times, since time decides how often.
+        waits_s: the least delay of the attempt that follows.
         loses: whether what was under way on the connection that ends may not arrive.
         malformed: records that the engine rejects and that the hub does not count as ticks.
         times: how often what waits at a stage strikes; None: always.
         limits: of `LinkLimits`.
         hub: of `sim.Hub`.
+        negotiate: whether the client asks for a connection first.
         rate: ticks a second.
         user_hub: whether a second client, of the user hub, shares the login.
         shows: whether the fault is seen to have struck, where the client lives on.
     """
 
     name: str
-    faults: tuple[Strike, ...]
+    fault: Strike
     rows: tuple[str, ...] = ()
     first_rows: tuple[str, ...] | None = None
+    instead: str | None = None
     ends: Literal["never", "before live", "always"] = "never"
     repeats: bool = False
+    waits_s: float = 0.0
     loses: bool = False
     malformed: int = 0
     times: int | None = 1
     limits: Mapping[str, Any] = field(default_factory=dict)
     hub: Mapping[str, Any] = field(default_factory=dict)
+    negotiate: bool = False
     rate: float = 4_000.0
     user_hub: bool = False
     shows: Callable[[Struck], bool] | None = None
@@ -100,12 +105,16 @@ class Case:
     @property
     def needs_break(self) -> bool:
         """Whether it strikes attempts to connect, so that a living connection has to be ended first."""
-        return any(
-            isinstance(fault, sim.Unlisten | _ANSWERS)
-            or getattr(fault, "at", None) is not None
-            or (isinstance(fault, sim.LinkFault) and self.times != 1)
-            for fault in self.faults
+        return (
+            isinstance(self.fault, sim.Unlisten)
+            or self.waits
+            or (isinstance(self.fault, sim.LinkFault) and self.times != 1)
         )
+
+    @property
+    def waits(self) -> bool:
+        """Whether the fault has a stage of its own, at which it waits."""
+        return getattr(self.fault, "at", None) is not None
 
     def expected_rows(self, phase: Phase) -> tuple[str, ...]:
         """The rows of the policy table that come up, in order."""
@@ -122,20 +131,12 @@ class Case:
     @property
     def drops_token(self) -> bool:
         """Whether the client asks for another token, which has to wait for a renewal under way."""
-        dropping = {rule.fault for rule in TABLE if rule.blames_token} | {"logged out"}
-        return bool(dropping & set(self.rows))
+        return bool(DROP_TOKEN & set(self.rows))
 
 
-_ANSWERS = (
-    sim.Refuse
-    | sim.NoAnswer
-    | sim.Late
-    | sim.WrongAccept
-    | sim.HandshakeError
-    | sim.Glue
-    | sim.SubscribeError
-    | sim.NoData
-)
+DROP_TOKEN = {rule.fault for rule in TABLE if rule.blames_token} | {"logged out"}
+"""Rows of the policy table after which the client asks for another token."""
+
 
 SYMBOL = sim.Market(2).symbols[0]
 """One of the two instruments of every case."""
@@ -149,22 +150,28 @@ _PRINTS = [
 _EVENTS = (("GatewayTrade", SYMBOL, _PRINTS),)
 
 
-def _link(name: str, *faults: Strike, row: str = "link lost", **rest: Any) -> Case:
-    return Case(name=name, faults=faults, rows=(row,), **rest)
+def _ponged(struck: Struck) -> bool:
+    number = struck.connection.id
+    return sim.ClientFrame(number, "pong", b"still there?") in struck.hub.frames
 
 
-def _hang(stage: sim.Stage, limit: str) -> Case:
+def _link(name: str, fault: Strike, row: str = "link lost", **rest: Any) -> Case:
+    return Case(name=name, fault=fault, rows=(row,), **rest)
+
+
+def _hang(stage: sim.Stage, limit: str, **rest: Any) -> Case:
     return Case(
         name=f"no answer: {stage}",
-        faults=(sim.NoAnswer(stage),),
+        fault=sim.NoAnswer(stage),
         rows=("timed out",),
         repeats=True,
         limits={limit: _SHORT_S},
+        **rest,
     )
 
 
 def _status(status: int, row: str, *headers: tuple[str, str], **rest: Any) -> Case:
-    return Case(name=f"HTTP {status}", faults=(sim.Refuse(status, headers=headers),), rows=(row,), **rest)
+    return Case(name=f"HTTP {status}", fault=sim.Refuse(status, headers=headers), rows=(row,), **rest)
 
 
 def _code(code: int, end: Any = "echo", row: str = "link lost") -> Case:
@@ -173,83 +180,102 @@ def _code(code: int, end: Any = "echo", row: str = "link lost") -> Case:
 
 CASES: tuple[Case, ...] = (
     # The way there
-    Case(
-        name="refused, for 50 ms", faults=(sim.Unlisten(0.05),), rows=("unreachable",), repeats=True
-    ),
+    Case(name="refused, for 50 ms", fault=sim.Unlisten(0.05), rows=("unreachable",), repeats=True),
     _hang("connect", "connect_s"),
     _hang("upgrade", "connect_s"),
     _hang("handshake", "handshake_s"),
-    _hang("subscribe", "subscribe_s"),
+    # The other streams flow by then.
+    _hang("subscribe", "subscribe_s", loses=True),
+    _hang("negotiate", "negotiate_s", negotiate=True),
     *(
-        _link(f"{how.upper()}: {stage}", sim.Drop(how, at=stage))
+        _link(
+            f"{how.upper()}: {stage}",
+            sim.Drop(how, at=stage),
+            # The reset may come before the client knows that it is connected.
+            instead="unreachable" if (how, stage) == ("rst", "connect") else None,
+        )
         for stage in ("connect", "upgrade", "handshake", "subscribe")
         for how in ("fin", "rst")
     ),
     *(
-        Case(name=f"late answer: {stage}", faults=(sim.Late(0.03, stage),))
+        Case(name=f"late answer: {stage}", fault=sim.Late(0.03, stage))
         for stage in ("connect", "upgrade", "handshake", "subscribe")
     ),
     _status(401, "unauthorized"),
     _status(403, "unauthorized"),
     Case(
-        name="HTTP 401, always", faults=(sim.Refuse(401),), rows=("unauthorized",) * 5, times=None, ends="always"
+        name="HTTP 401, always", fault=sim.Refuse(401), rows=("unauthorized",) * 5, times=None, ends="always"
     ),
     _status(404, "not found", ends="before live"),
-    _status(429, "rate limited", ("retry-after", "1")),
+    _status(429, "rate limited", ("retry-after", "1"), waits_s=1.0),
     _status(500, "server error"),
     _status(503, "server error"),
     _status(302, "refused", ("location", "http://127.0.0.1:9/elsewhere"), ends="before live"),
-    Case(name="wrong Accept key", faults=(sim.WrongAccept(),), rows=("violation",)),
-    Case(name="no Accept key", faults=(sim.WrongAccept(None),), rows=("violation",)),
+    *(
+        Case(
+            name=f"HTTP {status} on negotiate",
+            fault=sim.Refuse(status, at="negotiate"),
+            rows=(row,),
+            negotiate=True,
+        )
+        for status, row in ((401, "unauthorized"), (503, "server error"))
+    ),
+    Case(name="wrong Accept key", fault=sim.WrongAccept(), rows=("violation",)),
+    Case(name="no Accept key", fault=sim.WrongAccept(None), rows=("violation",)),
     Case(
         name="handshake error",
-        faults=(sim.HandshakeError("not today"),),
+        fault=sim.HandshakeError("not today"),
         rows=("handshake refused",),
     ),
     Case(
         name="handshake error, always",
-        faults=(sim.HandshakeError("not today"),),
+        fault=sim.HandshakeError("not today"),
         rows=("handshake refused",) * 5,
         times=None,
         ends="always",
     ),
-    Case(name="glued to the 101", faults=(sim.Glue(_EVENTS, at="upgrade"),)),
-    Case(name="glued to the handshake", faults=(sim.Glue(_EVENTS),)),
+    Case(name="glued to the 101", fault=sim.Glue(_EVENTS, at="upgrade")),
+    Case(name="glued to the handshake", fault=sim.Glue(_EVENTS)),
     Case(
         name="subscribe refused",
-        faults=(sim.SubscribeError("no such contract"),),
+        fault=sim.SubscribeError("no such contract"),
         rows=("subscribe refused",),
         ends="before live",
+        loses=True,
     ),
     Case(
         name="subscribed, no data",
-        faults=(sim.NoData(),),
+        fault=sim.NoData(),
         times=2,
-        shows=lambda struck: struck.hub.sent.trades == 0,
+        shows=lambda struck: struck.connection.sent.trades == 0,
     ),
     # The end of a link
     _link("FIN", sim.Drop("fin")),
     _link("RST", sim.Drop("rst"), loses=True),
     _link("RST behind what was sent", sim.Drop("rst", settle=True)),
     _link("half-open", sim.Silence(), row="silent", repeats=True, limits=_SILENCE),
-    _link("half-open, nothing is read", sim.Silence(reading=False), row="silent", repeats=True, limits=_SILENCE),
+    _link(
+        "half-open, nothing is read", sim.Silence(reading=False), row="silent", repeats=True, limits=_SILENCE
+    ),
     *(_code(code) for code in (1000, 1001, 1009, 1011, 1012)),
     _code(1008, row="unauthorized"),
     *(_code(1001, end) for end in ("fin", "rst", "never")),
     _link("close frame, empty", sim.CloseFrame(None)),
     # Frames and records
-    Case(name="ping", faults=(sim.Ping(b"still there?", 5.0 * UNIT_S),), shows=lambda struck: struck.hub.pongs > 0),
-    Case(name="fragments of 16 bytes, pings between", faults=(sim.Fragment(16, pings=True),), rate=1_000.0),
-    Case(name="dribble of 37 bytes", faults=(sim.Dribble(37),), rate=1_000.0),
-    Case(name="records over two messages", faults=(sim.Split(),)),
-    Case(name="records glued to a ping", faults=(sim.Inject(b'{"type":6}\x1e', glued=True),)),
+    Case(name="ping", fault=sim.Ping(b"still there?"), shows=_ponged),
+    Case(name="fragments of 16 bytes, pings between", fault=sim.Fragment(16, pings=True), rate=1_000.0),
+    Case(name="dribble of 37 bytes", fault=sim.Dribble(37), rate=1_000.0),
+    Case(name="records over two messages", fault=sim.Split()),
+    Case(name="records glued to a ping", fault=sim.Inject(b'{"type":6}\x1e', glued=True)),
     Case(
         name="malformed record",
-        faults=(sim.Inject(b'{"type":1,"target":"GatewayTrade","arguments":["' + SYMBOL.encode() + b'",{]}\x1e'),),
+        fault=sim.Inject(
+            b'{"type":1,"target":"GatewayTrade","arguments":["' + SYMBOL.encode() + b'",{]}\x1e'
+        ),
         malformed=1,
     ),
-    Case(name="record that is no JSON", faults=(sim.Inject(b"<html>502</html>\x1e"),), malformed=1),
-    Case(name="unknown message type", faults=(sim.Inject(b'{"type":99}\x1e'),)),
+    Case(name="record that is no JSON", fault=sim.Inject(b"<html>502</html>\x1e"), malformed=1),
+    Case(name="unknown message type", fault=sim.Inject(b'{"type":99}\x1e')),
     _link("reserved opcode", sim.Inject(b"\x83\x00", "bytes"), row="violation", loses=True),
     _link("masked frame", sim.Inject(b"\x81\x81abcd\x00", "bytes"), row="violation", loses=True),
     _link(
@@ -260,7 +286,10 @@ CASES: tuple[Case, ...] = (
         limits={"max_message_bytes": 65_536},
     ),
     _link(
-        "frame of a terabyte", sim.Inject(b"\x81\x7f" + (1 << 40).to_bytes(8, "big"), "bytes"), row="violation", loses=True
+        "frame of a terabyte",
+        sim.Inject(b"\x81\x7f" + (1 << 40).to_bytes(8, "big"), "bytes"),
+        row="violation",
+        loses=True,
     ),
     # What the hub says
     _link("Close, come back", sim.CloseMessage(None, True), row="closed, come back"),
@@ -271,54 +300,60 @@ CASES: tuple[Case, ...] = (
     _link("Close, the socket stays", sim.CloseMessage(linger=True), row="closed", loses=True),
     Case(
         name="Close, always",
-        faults=(sim.CloseMessage("go away"),),
+        fault=sim.CloseMessage("go away"),
         rows=("closed",) * 5,
         times=None,
         ends="always",
     ),
-    _link("GatewayLogout", sim.Logout(), row="logged out", user_hub=True),
+    # The client ends the link at the event, whatever comes behind it.
+    _link("GatewayLogout", sim.Logout(), row="logged out", loses=True, user_hub=True),
     Case(
         name="GatewayLogout, always",
-        faults=(sim.Logout(),),
+        fault=sim.Logout(),
         rows=("logged out", "session taken over"),
         repeats=True,
+        loses=True,
         times=None,
         ends="always",
         user_hub=True,
     ),
     Case(
         name="token expires, Close",
-        faults=(ExpireToken(),),
+        fault=ExpireToken(),
         rows=("closed",),
         first_rows=("unauthorized",),
         hub={"close_expired": True},
     ),
     Case(
         name="token expires, close code 1008",
-        faults=(ExpireToken(),),
+        fault=ExpireToken(),
         rows=("unauthorized",),
         hub={"close_expired": sim.CloseFrame(1008)},
     ),
     Case(
         name="token expires, FIN",
-        faults=(ExpireToken(),),
+        fault=ExpireToken(),
         rows=("link lost", "unauthorized"),
         first_rows=("unauthorized",),
         hub={"close_expired": sim.Drop("fin")},
     ),
     # Ticks, and who takes them
-    Case(name="latency and jitter", faults=(sim.Delay(0.02, 0.02),)),
-    Case(name="every message twice", faults=(sim.Duplicate(),), shows=lambda struck: struck.hub.duplicated > 0),
+    Case(name="latency and jitter", fault=sim.Delay(0.02, 0.02)),
+    Case(
+        name="every message twice",
+        fault=sim.Duplicate(),
+        shows=lambda struck: struck.connection.duplicated > 0,
+    ),
     Case(
         name="a third again, 5 messages later",
-        faults=(sim.Duplicate(0.3, behind=5),),
-        shows=lambda struck: struck.hub.duplicated > 0,
+        fault=sim.Duplicate(0.3, behind=5),
+        shows=lambda struck: struck.connection.duplicated > 0,
     ),
-    Case(name="out of order", faults=(sim.Reorder(8),)),
+    Case(name="out of order", fault=sim.Reorder(8)),
     *(
-        Case(name=f"clock {'ahead' if skew_s > 0 else 'behind'} by {abs(skew_s):g} s", faults=(sim.Skew(skew_s),))
+        Case(name=f"clock {'ahead' if skew_s > 0 else 'behind'} by {abs(skew_s):g} s", fault=sim.Skew(skew_s))
         for skew_s in (0.3, -0.3, 3_600.0, -3_600.0)
     ),
-    Case(name="slow consumer", faults=(SlowConsumer(),)),
+    Case(name="slow consumer", fault=SlowConsumer()),
 )
 """The matrix, in the order of the table."""

@@ -11,8 +11,9 @@ import pytest
 
 import tickwire as tw
 from faults import table
+from faults.accounts import Seen
 from faults.cases import CASES, Case, Phase
-from faults.rig import Rig, Seen
+from faults.rig import Rig
 from hubs import no_leftovers
 from tickwire import sim
 from tickwire.events import Connected, Disconnected, Gap, Reconnecting
@@ -31,15 +32,16 @@ def results() -> Iterator[Results]:
     """What came of each run; written to the documentation if that is asked for."""
     seen: Results = {}
     yield seen
-    if WRITE:
+    if WRITE and len(seen) == len(CASES) * len(Phase):
         PAGE.write_text(table.page(seen))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _everything_is_loaded() -> None:
-    # What is imported and opened on first use is no leftover.
+    # What is imported and opened on first use, by Polars too, is no leftover.
     with Rig(CASES[0], Phase.STREAMING) as rig:
         rig.run()
+        check_bars(rig.engine, rig.hub.symbols)
 
 
 @pytest.mark.parametrize("phase", Phase, ids=lambda phase: phase.name.lower())
@@ -70,13 +72,20 @@ def collapsed(rows: tuple[str, ...]) -> list[str]:
 def check_rows(case: Case, phase: Phase, seen: Seen) -> None:
     """The failures fall under the expected rows of the policy, and the events say the same."""
     expected = case.expected_rows(phase)
-    if case.repeats:
+    if case.instead is not None and seen.rows[-1:] == (case.instead,):
+        expected = (*expected[:-1], case.instead)
+    if case.user_hub and case.repeats:
+        # The other hub's logout may end the link ahead of the handshake, when there is no telling why.
+        told = tuple(row for row in seen.rows if row != "link lost")
+        assert collapsed(told) == [row for row in expected if row != "link lost"]
+    elif case.repeats:
         assert collapsed(seen.rows) == collapsed(expected)
     else:
         assert seen.rows == expected
     ended = seen.outcome == "ends"
-    told = [event.fault for event in seen.events if isinstance(event, Reconnecting)]
-    assert told == list(seen.rows[:-1] if ended else seen.rows)
+    again = [event for event in seen.events if isinstance(event, Reconnecting)]
+    assert [event.fault for event in again] == list(seen.rows[:-1] if ended else seen.rows)
+    assert max((event.delay_s for event in again), default=0.0) >= case.waits_s
     lost = [event for event in seen.events if isinstance(event, Disconnected)]
     up = [event for event in seen.events if isinstance(event, Connected)]
     gaps = [event for event in seen.events if isinstance(event, Gap)]
@@ -97,9 +106,11 @@ def check_accounts(case: Case, phase: Phase, seen: Seen, engine: tw.Engine) -> N
     """Connection by connection the engine has counted what the hub has sent; and all is accounted for."""
     assert seen.strays == 0
     last = max(seen.connections, default=0)
+    # The one that a FIN has ended ahead of the fault has delivered everything.
+    first_loser = 2 if case.needs_break and phase is not Phase.BEFORE else 1
     for number, info in seen.connections.items():
         arrived = seen.ticks.get(number, 0)
-        if case.loses and number != last:
+        if case.loses and first_loser <= number < last:
             assert arrived <= info.sent.ticks
         else:
             assert arrived == info.sent.ticks, (number, info)
@@ -136,7 +147,7 @@ def check_bars(engine: tw.Engine, symbols: tuple[str, ...]) -> None:
 
 def check_marks(case: Case, seen: Seen, engine: tw.Engine) -> None:
     """No bar that a gap has cut looks complete."""
-    if any(isinstance(fault, sim.Skew) for fault in case.faults):
+    if isinstance(case.fault, sim.Skew):
         return  # the gap is in this machine's time, the bars in the venue's
     for gap in (event for event in seen.events if isinstance(event, Gap)):
         for symbol in gap.symbols:
@@ -151,13 +162,16 @@ def check_marks(case: Case, seen: Seen, engine: tw.Engine) -> None:
 def check_login(case: Case, phase: Phase, seen: Seen) -> None:
     """As many logins as the faults ask for, and none for a renewal that hangs or fails."""
     rows = seen.rows
-    if case.drops_token and phase is not Phase.BEFORE:
-        assert seen.login["given_up"] == (1 if phase.is_refresh else 0)
+    # Nobody waits for a renewal but a login, and that no longer than a renewal is given.
+    assert seen.login["given_up"] == (1 if phase.is_refresh and case.drops_token else 0)
     if case.user_hub:
         logouts = 3 if case.times is None else 1
         assert seen.login["logouts"] == logouts
         assert seen.logins == (3 if case.times is None else 2)
-        assert set(seen.user_rows) <= {"logged out", "link lost", "session taken over"}
+        if case.times is None:
+            assert set(seen.user_rows) <= {"logged out", "link lost", "session taken over"}
+        elif phase is not Phase.BEFORE:
+            assert seen.user_rows == ("logged out",)
     else:
         blamed = sum(row in ("unauthorized", "handshake refused", "closed") for row in rows)
         # The last refusal ends the client, which asks for no other token.
@@ -178,12 +192,13 @@ def check_last_state(case: Case, seen: Seen, rig: Rig) -> None:
     last = max(seen.connections)
     assert seen.connections[last].is_open
     assert seen.connections[last].subscriptions == wanted
-    deaf = any(isinstance(fault, sim.Silence) and not fault.reading for fault in case.faults)
+    deaf = isinstance(case.fault, sim.Silence) and not case.fault.reading
     if not deaf:  # such a hub notices no end either
         rig.hub.wait_until(
             lambda hub: [i.id for i in hub.connections if i.is_open and i.hub == "market"] == [last]
         )
 
 
+@pytest.mark.skipif(WRITE, reason="the page is being written")
 def test_the_documentation_expects_the_same() -> None:
     assert table.expectations(PAGE.read_text()) == [table.expected(case) for case in CASES]

@@ -55,6 +55,7 @@ from .faults import (
     Unlisten,
     WrongAccept,
 )
+from .history import History, serve_history
 from .hub import Hub
 from .market import Market
 from .replay import Replay
@@ -78,6 +79,7 @@ __all__ = [
     "GateFault",
     "Glue",
     "HandshakeError",
+    "History",
     "HttpRequest",
     "Hub",
     "HubFault",
@@ -109,4 +111,5 @@ __all__ = [
     "WrongAccept",
     "contracts",
     "refusal",
+    "serve_history",
 ]

@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Volumes};
 use crate::engine::{Engine, Receipt};
 use crate::overlap::{Leg, Overlap};
+use crate::record::InstrumentId;
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -82,6 +83,11 @@ impl Feed {
     #[must_use]
     pub fn is_overlapping(&self) -> bool {
         self.overlap.is_some()
+    }
+
+    /// The volume that the connection's quotes publish, beside that of the trades it has delivered.
+    pub fn volumes(&self) -> impl Iterator<Item = (InstrumentId, Volumes)> {
+        self.decoder.volumes()
     }
 
     /// Bytes of a record that has not ended yet.

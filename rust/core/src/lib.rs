@@ -10,6 +10,7 @@ pub mod columns;
 pub mod decode;
 pub mod engine;
 pub mod feed;
+mod grid;
 mod history;
 mod instrument;
 mod layout;

@@ -134,6 +134,7 @@ struct Model {
     watermark: NaiveWatermark,
     advanced: i64,
     gaps: Vec<(i64, i64)>,
+    joined: Option<i64>,
     bars: Vec<BTreeMap<i64, ModelBar>>,
     accepted: u64,
     late: u64,
@@ -148,6 +149,7 @@ impl Model {
             watermark: NaiveWatermark::default(),
             advanced: i64::MIN,
             gaps: Vec::new(),
+            joined: None,
             bars: vec![BTreeMap::new(); timeframes.len()],
             accepted: 0,
             late: 0,
@@ -180,8 +182,15 @@ impl Model {
             }
             Step::Advance(now) => self.advanced = self.advanced.max(*now),
             Step::Gap(start, end) => {
-                self.gaps.push((start.unwrap_or(i64::MIN), *end));
-                let Some(start) = *start else { return true };
+                let from = start.or(self.joined);
+                if start.is_none() {
+                    self.joined = self.joined.max(Some(*end));
+                }
+                if from.is_some_and(|from| from >= *end) {
+                    return true;
+                }
+                self.gaps.push((from.unwrap_or(i64::MIN), *end));
+                let Some(start) = from else { return true };
                 for (level, bars) in self.bars.iter_mut().enumerate() {
                     for (&ts, bar) in bars {
                         let spans =

@@ -7,8 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use tickwire_core::bars::{Bar, Timeframe};
 use tickwire_core::columns::TradeColumns;
-use tickwire_core::engine::{Engine, Receipt as CoreReceipt, Session};
-use tickwire_core::reason::Reason;
+use tickwire_core::engine::{Engine, Session};
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Counters;
 
@@ -18,6 +17,7 @@ use crate::errors::{self, ConfigError, DataError};
 use crate::frame::frame;
 use crate::names::Names;
 use crate::records::{self, Receipt};
+use crate::session;
 use crate::snapshot::Snapshot;
 use crate::specs::{self, SpecArg};
 use crate::symbols::Symbols;
@@ -39,41 +39,6 @@ impl PyEngine {
 
     pub(crate) fn names(&self) -> &Names {
         &self.names
-    }
-
-    /// Runs a session: with the GIL if that is quick, else without.
-    fn write<T: Send>(
-        &self,
-        py: Python<'_>,
-        quick: bool,
-        work: impl FnOnce(&mut Session<'_>) -> T + Send,
-    ) -> (T, CoreReceipt) {
-        let run = || {
-            let mut session = self.core.session();
-            let outcome = work(&mut session);
-            (outcome, session.finish())
-        };
-        if quick { run() } else { py.detach(run) }
-    }
-
-    /// Applies one tick and says whether it was accepted. The GIL is kept unless another thread is
-    /// writing to the instrument.
-    #[inline]
-    fn write_tick(
-        &self,
-        py: Python<'_>,
-        id: Option<InstrumentId>,
-        tick: impl FnOnce(&mut Session<'_>, InstrumentId) -> Result<(), Reason> + Send,
-    ) -> bool {
-        let Some(id) = id else {
-            self.core.session().refuse(None, Reason::UnknownInstrument);
-            return false;
-        };
-        // The session ends without a receipt: for one tick the outcome is all there is to say.
-        match self.core.try_session(id) {
-            Some(mut session) => tick(&mut session, id).is_ok(),
-            None => py.detach(|| tick(&mut self.core.session(), id).is_ok()),
-        }
     }
 }
 
@@ -136,7 +101,7 @@ impl PyEngine {
             side: Side::from_sign(side),
         };
         let id = self.seen.find(symbol)?;
-        Ok(self.write_tick(py, id, |session, id| session.push_trade(id, &trade)))
+        Ok(session::write_tick(&self.core, py, id, |session, id| session.push_trade(id, &trade)))
     }
 
     /// Apply one quote. A side, size or last price that is absent is NaN.
@@ -164,7 +129,7 @@ impl PyEngine {
             last,
         };
         let id = self.seen.find(symbol)?;
-        Ok(self.write_tick(py, id, |session, id| session.push_quote(id, &quote)))
+        Ok(session::write_tick(&self.core, py, id, |session, id| session.push_quote(id, &quote)))
     }
 
     /// Apply columns of trades. `symbols[codes[i]]` is the instrument of row i; without codes, all
@@ -196,7 +161,7 @@ impl PyEngine {
             None => instruments
                 .each(session, rows, |session, id, row| session.push_trade(id, &columns.row(row))),
         };
-        Receipt::new(py, &self.write(py, rows.count < RELEASE_GIL_ROWS, work).1)
+        Receipt::new(py, &session::write(&self.core, py, rows.count < RELEASE_GIL_ROWS, work).1)
     }
 
     /// Apply columns of quotes; see `_push_trades`.
@@ -230,7 +195,7 @@ impl PyEngine {
             instruments
                 .each(session, rows, |session, id, row| session.push_quote(id, &columns.row(row)));
         };
-        Receipt::new(py, &self.write(py, rows.count < RELEASE_GIL_ROWS, work).1)
+        Receipt::new(py, &session::write(&self.core, py, rows.count < RELEASE_GIL_ROWS, work).1)
     }
 
     /// Put in ready bars, all there are in `span` if that is given; returns what became of them as a
@@ -271,8 +236,9 @@ impl PyEngine {
         let work = |session: &mut Session<'_>| {
             session.push_history(id, source, level, bars, replace, span)
         };
-        let (history, revised) =
-            self.write(py, false, work).0.map_err(|error| errors::history(&error))?;
+        let (history, revised) = session::write(&self.core, py, false, work)
+            .0
+            .map_err(|error| errors::history(&error))?;
         let bar =
             |(timeframe, bar): &(Timeframe, Bar)| self.names.bar(py, id, *timeframe, source, bar);
         Ok((counts::history(py, &history)?, revised.iter().map(bar).collect()))
@@ -296,7 +262,7 @@ impl PyEngine {
     /// Close, for all instruments, every bar that ends at or before `now_ns` (int ns UTC). Ticks that
     /// belong to them are late from then on.
     fn advance(&self, py: Python<'_>, now_ns: i64) {
-        self.write(py, false, |session| session.advance(now_ns));
+        session::write(&self.core, py, false, |session| session.advance(now_ns));
     }
 
     /// Say that data is missing from `start_ns` (None: the feed was only just joined) to `end_ns`,
@@ -324,7 +290,7 @@ impl PyEngine {
         let work = |session: &mut Session<'_>| {
             ids.iter().try_for_each(|&id| session.mark_gap(id, start_ns, end_ns))
         };
-        self.write(py, false, work).0.map_err(|error| errors::history(&error))
+        session::write(&self.core, py, false, work).0.map_err(|error| errors::history(&error))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one argument for each of Python's")]

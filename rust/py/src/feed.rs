@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString};
 use tickwire_core::decode::{DEFAULT_MAX_RECORD_BYTES, Decoder, Protocol, UnknownProtocol};
 use tickwire_core::engine::{Engine, Receipt as CoreReceipt};
 use tickwire_core::feed::Feed as CoreFeed;
@@ -13,6 +13,7 @@ use tickwire_core::record::NO_TIME;
 use crate::engine::PyEngine;
 use crate::errors::ConfigError;
 use crate::records::Receipt;
+use crate::volumes::Volumes;
 
 /// Payloads at least this long are decoded with the GIL released. Below it, giving the GIL up and
 /// taking it back costs more than the decoding.
@@ -137,7 +138,7 @@ impl Feed {
         self.push(data, ts_recv)
     }
 
-    /// Forget the cut record and the quotes of the connection so far. Call it on reconnect.
+    /// Forget the cut record, the quotes and the volumes of the connection so far. Call it on reconnect.
     fn reset(&self, py: Python<'_>) {
         py.detach(|| self.lock().reset());
     }
@@ -153,6 +154,18 @@ impl Feed {
     #[getter]
     fn is_lost(&self, py: Python<'_>) -> bool {
         py.detach(|| self.lock().is_lost())
+    }
+
+    /// The volume that this connection's quotes publish, beside that of the trades it has delivered, by
+    /// symbol; only of instruments whose quotes publish one.
+    fn volumes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let volumes: Vec<_> = py.detach(|| self.lock().volumes().collect());
+        let dict = PyDict::new(py);
+        for (id, volumes) in volumes {
+            let symbol = self.engine.spec(id).symbol.as_str();
+            dict.set_item(symbol, Bound::new(py, Volumes::from(volumes))?)?;
+        }
+        Ok(dict)
     }
 
     /// Bytes of a cut record that wait for its rest.

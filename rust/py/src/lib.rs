@@ -10,10 +10,12 @@ mod frame;
 mod names;
 mod overlap;
 mod records;
+mod session;
 mod snapshot;
 mod specs;
 mod subscription;
 mod symbols;
+mod volumes;
 mod websocket;
 
 use pyo3::prelude::*;
@@ -33,6 +35,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<records::Trade>()?;
     module.add_class::<records::Quote>()?;
     module.add_class::<records::Receipt>()?;
+    module.add_class::<volumes::Volumes>()?;
     module.add_class::<websocket::WebSocket>()?;
     module.add_class::<websocket::Received>()?;
     Ok(())

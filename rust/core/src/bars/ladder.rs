@@ -247,13 +247,17 @@ impl Ladder {
     }
 
     /// Says that data is missing in `[start, end)`, or since the feed was last joined and, the first
-    /// time, since ever. Returns the start, where there is one.
+    /// time, since ever. Returns the start, where there is one and anything is missing.
     pub(crate) fn mark_gap(&mut self, start: Option<i64>, end: i64) -> Option<i64> {
-        let start = start.or_else(|| self.joined.replace(end));
+        let start = start.or_else(|| {
+            let before = self.joined;
+            self.joined = before.max(Some(end));
+            before
+        });
         for level in &mut self.levels {
             level.gaps.add(start.unwrap_or(i64::MIN), end);
         }
-        start
+        start.filter(|&start| start < end)
     }
 
     /// Says that all of `[start, end)` is known at a level; whether anything of it was missing.

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use super::Sink;
 use super::merge::{QuoteUpdate, StandingQuotes};
 use super::timestamp::MinuteMemo;
+use super::volume::{Ledger, Volumes};
 use crate::record::{Depth, DepthKind, InstrumentId, NO_TIME, Side, Trade};
 
 /// The events that carry market data.
@@ -162,6 +163,7 @@ pub(super) struct Events {
     pub(super) depths: Elements<Depth>,
     pub(super) quote: QuoteUpdate,
     standing: StandingQuotes,
+    ledger: Ledger,
     contract: ResolvedContract,
 }
 
@@ -188,16 +190,25 @@ impl Events {
         sink: &mut S,
     ) {
         match event {
-            Event::Trade => self.trades.for_each(|trade| match trade {
-                Some(trade) => sink.trade(instrument, trade),
-                None => sink.malformed(instrument),
-            }),
+            Event::Trade => {
+                if let Some(instrument) = instrument {
+                    self.ledger.trades(instrument, &self.trades.usable);
+                }
+                self.trades.for_each(|trade| match trade {
+                    Some(trade) => sink.trade(instrument, trade),
+                    None => sink.malformed(instrument),
+                });
+            }
             Event::Depth => self.depths.for_each(|depth| match depth {
                 Some(depth) => sink.depth(instrument, depth),
                 None => sink.malformed(instrument),
             }),
             Event::Quote => {
                 let quote = self.standing.merge(instrument, &self.quote, ts_recv);
+                if let (Some(instrument), Number::Is(total)) = (instrument, self.quote.volume) {
+                    let ts = if quote.ts_event == NO_TIME { ts_recv } else { quote.ts_event };
+                    self.ledger.publish(instrument, total, ts);
+                }
                 sink.quote(instrument, &quote);
             }
         }
@@ -208,9 +219,15 @@ impl Events {
         self.contract.is_set = false;
     }
 
-    /// Forgets what the feed's quotes left standing.
+    /// What the feed says of each instrument's volume.
+    pub(super) fn volumes(&self) -> impl Iterator<Item = (InstrumentId, Volumes)> {
+        self.ledger.iter()
+    }
+
+    /// Forgets what the feed's quotes left standing, and counts volumes anew.
     pub(super) fn reset(&mut self) {
         self.standing.clear();
+        self.ledger.reset();
     }
 }
 

@@ -149,7 +149,7 @@ pub(super) fn read_quote<'a, M: Members<'a>>(members: &mut M) -> Result<QuoteUpd
         "open" => members.skip()?,
         "high" => members.skip()?,
         "low" => members.skip()?,
-        "volume" => members.skip()?,
+        "volume" => fields.update.volume = members.number()?,
         "lastUpdated" => fields.last_updated = members.time()?,
         "timestamp" => fields.update.ts_event = members.time()?,
     }

@@ -18,6 +18,8 @@ pub(super) struct QuoteUpdate {
     pub(super) bid_size: Number,
     pub(super) ask_size: Number,
     pub(super) last: Number,
+    /// Of the day so far. No part of a quote: it makes none unusable.
+    pub(super) volume: Number,
     /// [`NO_TIME`] where a time was sent that cannot be read.
     pub(super) ts_event: Option<i64>,
 }

@@ -14,6 +14,7 @@
 //! - Names may come in any order, unknown ones are checked and skipped, the last of a repeated one
 //!   counts, and letters are compared as written: a lower-case `gatewaytrade` is a control record.
 //! - Quotes are partial: what is absent or null stands as the contract's earlier quotes left it.
+//! - The day's volume that quotes publish is kept beside the trades' sizes: [`Decoder::volumes`].
 //!
 //! The protocols differ in where records end and how values are written, and in nothing else: both
 //! fill the same fields, which one place turns into ticks.
@@ -29,12 +30,14 @@ mod merge;
 mod messagepack;
 mod number;
 pub mod timestamp;
+mod volume;
 
 use std::str::FromStr;
 
 use self::event::Events;
 use self::json::Records;
 use self::messagepack::Messages;
+pub use self::volume::Volumes;
 use crate::record::{Depth, InstrumentId, Quote, Trade};
 
 /// Record length beyond which a record is refused, unless the caller says otherwise, in bytes.
@@ -183,6 +186,11 @@ impl Decoder {
             Stream::MessagePack(messages) => messages.reset(),
         }
         self.events.reset();
+    }
+
+    /// What the feed's quotes and trades say of each instrument's volume, where quotes publish it.
+    pub fn volumes(&self) -> impl Iterator<Item = (InstrumentId, Volumes)> {
+        self.events.volumes()
     }
 
     /// What the feed speaks.
