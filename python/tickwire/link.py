@@ -141,6 +141,7 @@ class Link:
         counters.duplicates += receipt.duplicates
         if receipt.rejected and self.feed.is_lost:
             raise ConnectionFailed(
-                "the hub sent no length where a message should begin; what follows cannot be read"
+                "the hub sent no length where a message should begin; what follows cannot be read",
+                fault="violation",
             )
         return receipt.control

@@ -143,18 +143,6 @@ impl Feed {
         py.detach(|| self.lock().reset());
     }
 
-    /// The volume that this connection's quotes publish, beside that of the trades it has delivered, by
-    /// symbol; only of instruments whose quotes publish one.
-    fn volumes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let volumes: Vec<_> = py.detach(|| self.lock().volumes().collect());
-        let dict = PyDict::new(py);
-        for (id, volumes) in volumes {
-            let symbol = self.engine.spec(id).symbol.as_str();
-            dict.set_item(symbol, Bound::new(py, Volumes::from(volumes))?)?;
-        }
-        Ok(dict)
-    }
-
     /// What the hub speaks: "json" or "messagepack".
     #[getter]
     fn protocol(&self) -> &'static str {
@@ -166,6 +154,18 @@ impl Feed {
     #[getter]
     fn is_lost(&self, py: Python<'_>) -> bool {
         py.detach(|| self.lock().is_lost())
+    }
+
+    /// The volume that this connection's quotes publish, beside that of the trades it has delivered, by
+    /// symbol; only of instruments whose quotes publish one.
+    fn volumes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let volumes: Vec<_> = py.detach(|| self.lock().volumes().collect());
+        let dict = PyDict::new(py);
+        for (id, volumes) in volumes {
+            let symbol = self.engine.spec(id).symbol.as_str();
+            dict.set_item(symbol, Bound::new(py, Volumes::from(volumes))?)?;
+        }
+        Ok(dict)
     }
 
     /// Bytes of a cut record that wait for its rest.
