@@ -34,11 +34,13 @@ class Options:
         trades: rows of the batch line; other lines have sizes of their own, `scale` times.
         rounds: counted rounds per line.
         scale: factor on the sizes of the lines but the batch's.
+        seconds: length of each run of the latency line.
     """
 
     trades: int = 10_000_000
     rounds: int = 7
     scale: float = 1.0
+    seconds: float = 60.0
 
     def size(self, count: int) -> int:
         """`count`, scaled."""

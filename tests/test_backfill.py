@@ -74,9 +74,7 @@ def test_in_a_seed_and_over_a_lost_link_nothing_is_missing_and_nothing_is_there_
             until(lambda: is_filled(engine, backfiller, back_s), "the gap")
         for symbol in SYMBOLS:
             for timeframe in TIMEFRAMES:
-                found = differences(
-                    engine, history, symbol, timeframe, (began_s - 600) * NS, back_s * NS
-                )
+                found = differences(engine, history, symbol, timeframe, (began_s - 600) * NS, back_s * NS)
                 assert found == [], (symbol, found)
     revisions = [event for event in events if isinstance(event, Revision)]
     told = [(event.symbol, event.timeframe, event.bar_ts, event.revision) for event in revisions]

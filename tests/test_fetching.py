@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tickwire.pause import Pause
 
 from histories import until
 from tickwire.backfill_settings import BackfillSettings
@@ -17,6 +16,7 @@ from tickwire.clock import Clock
 from tickwire.errors import HistoryFailed
 from tickwire.fetching import Fetcher
 from tickwire.holes import Request
+from tickwire.pause import Pause
 from tickwire.wakeup import Stopped
 
 REQUEST = Request("X", "1s", 10, 20, 30)

@@ -43,7 +43,6 @@ def test_what_is_out_of_range_is_counted_at_its_ends() -> None:
 @pytest.fixture
 def parts() -> tuple[TimedEngine, Strategy, Latency]:
     engine = TimedEngine(tw.Instrument("ES", tick_size=0.25), ["1s"])
-    engine.reads = deque()
     strategy = Strategy(engine.subscribe(trades=True))
     return engine, strategy, Latency(engine, strategy)
 

@@ -305,12 +305,14 @@ CASES: tuple[Case, ...] = (
         times=None,
         ends="always",
     ),
-    _link("GatewayLogout", sim.Logout(), row="logged out", user_hub=True),
+    # The client ends the link at the event, whatever comes behind it.
+    _link("GatewayLogout", sim.Logout(), row="logged out", loses=True, user_hub=True),
     Case(
         name="GatewayLogout, always",
         fault=sim.Logout(),
         rows=("logged out", "session taken over"),
         repeats=True,
+        loses=True,
         times=None,
         ends="always",
         user_hub=True,
