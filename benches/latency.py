@@ -92,6 +92,10 @@ def _lines(key: str, seconds: float) -> list[Line]:
             goal_ms = condition.goal_ms[place]
             met = "met" if statistics.median(runs["p99"]) < 1e3 * goal_ms else "MISSED"
             result.note += f"; goal p99 under {goal_ms:g} ms: {met}"
+        hub = ", ".join(
+            f"{name} {_ms([outcome['hub'][name] for outcome in outcomes])}" for name in ("p50", "p99")
+        )
+        result.note += f"; the hub itself {hub}"
         title = f"Latency to {name}, {condition.title}"
         lines.append(Line(f"latency {key} {place}", title, "tick at p99", detail, [result]))
     return lines
@@ -180,6 +184,7 @@ def _run(seconds: float, *, busy: bool) -> dict[str, Any]:
     return quantiles | {
         "sent": totals["sent"],
         "rejected": stats["rejected"],
+        "hub": {"p50": totals["lateness"]["p50_us"], "p99": totals["lateness"]["p99_us"]},
         "tasks": [at_start[0], at_end[0]],
         "threads": [at_start[1], at_end[1]],
     }

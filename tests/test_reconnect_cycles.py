@@ -15,7 +15,7 @@ import pytest
 import tickwire as tw
 from effort import LONG
 from hubs import no_leftovers
-from live import FAST, delivered, engine_for, library_threads, wait_for
+from live import delivered, engine_for, library_threads, wait_for
 from tickwire import sim
 from virtual_time import VirtualClock
 
@@ -123,7 +123,9 @@ def test_reconnects_in_real_time_leave_nothing_behind() -> None:
         hub.fault(sim.Drop("fin"), after_ticks=30, times=IN_REAL_TIME)
         engine = engine_for(hub, **SMALL)
         limits = tw.LinkLimits(backoff_min_s=0.001, backoff_max_s=0.002)
-        client = tw.connect(hub.url, engine=engine, token=tw.Login(Provider(hub)), limits=limits, start="background")
+        client = tw.connect(
+            hub.url, engine=engine, token=tw.Login(Provider(hub)), limits=limits, start="background"
+        )
         with client:
             wait_for(lambda: client.status()["connections"] > IN_REAL_TIME // 10, "a tenth of them", 60.0)
             steady = held()
@@ -157,7 +159,9 @@ def test_sockets_are_changed_without_losing_or_doubling_a_tick(
             assert held() == steady
             assert client.status()["failures"] == 0
             told = events.poll()
-            assert [event for event in told if isinstance(event, (tw.events.Disconnected, tw.events.SwapFailed))] == []
+            assert [
+                event for event in told if isinstance(event, (tw.events.Disconnected, tw.events.SwapFailed))
+            ] == []
             gaps = [event for event in told if isinstance(event, tw.events.Gap)]
             # The stream pauses, so that all of it has arrived.
             hub.fault(sim.Silence())

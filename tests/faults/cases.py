@@ -142,7 +142,7 @@ SYMBOL = sim.Market(2).symbols[0]
 """One of the two instruments of every case."""
 
 _SHORT_S = 0.15 * UNIT_S
-_SILENCE = {"heartbeat_s": 0.1 * UNIT_S, "silence_s": 0.4 * UNIT_S}
+_SILENCE = {"heartbeat_s": 0.1 * UNIT_S, "silence_s": 0.6 * UNIT_S}
 _HALF = b'{"type":1,"target":"GatewayTrade","arguments":["CON.F.US'
 _PRINTS = [
     {"symbolId": SYMBOL, "price": 6450.25, "timestamp": "2026-01-05T15:00:00Z", "type": 0, "volume": 1},
@@ -181,7 +181,7 @@ def _code(code: int, end: Any = "echo", row: str = "link lost") -> Case:
 
 CASES: tuple[Case, ...] = (
     # The way there
-    Case(name="refused, for 50 ms", fault=sim.Unlisten(0.05), rows=("unreachable",), repeats=True),
+    Case(name="refused twice", fault=sim.Unlisten(), rows=("unreachable",) * 2, repeats=True),
     _hang("connect", "connect_s"),
     _hang("upgrade", "connect_s"),
     _hang("handshake", "handshake_s"),

@@ -201,6 +201,8 @@ class Rig:
                 until(lambda: user.state == "failed", "the end of the user hub")
             return
         until(lambda: len(self.rows) >= len(rows), f"{len(rows)} failures")
+        if isinstance(case.fault, sim.Unlisten):
+            self.hub.fault(sim.Listen())
         ups = 2 if rows and phase is not Phase.BEFORE else 1
         until(lambda: len(self._heard(Connected)) == ups, "all streams")
         self._flows(_BEFORE)

@@ -42,7 +42,7 @@ After each run these hold, or the test fails:
 
 Times are in milliseconds, from the last byte heard (before subscribe: from the start of the client) until
 all streams flow again, or until the client has ended. In the tests the back-off is 5 to 20 ms, what does not
-answer is given 150 ms, silence 400 ms, and the clock of the login jumps to the end of `fetch_s`. A dash:
+answer is given 150 ms, silence 600 ms, and the clock of the login jumps to the end of `fetch_s`. A dash:
 nothing was interrupted.
 """
 
