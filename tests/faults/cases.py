@@ -1,7 +1,7 @@
 """The fault matrix as data: what is broken, and what a client has to do about it in each phase.
 
 A `Case` is one row. Its fault is one of the embedded hub, or of the two that are defined here. `Phase`
-says when they strike, and `Case.expected` what must follow. `rig` runs a case, `test_matrix` judges.
+says when it strikes, `Case.expected_rows` and `Case.outcome` what must follow. `rig` runs a case, `test_matrix` judges.
 """
 
 from __future__ import annotations
