@@ -34,11 +34,13 @@ class Options:
         trades: rows of the batch line; other lines have sizes of their own, `scale` times.
         rounds: counted rounds per line.
         scale: factor on the sizes of the lines but the batch's.
+        seconds: length of each run of the latency line.
     """
 
     trades: int = 10_000_000
     rounds: int = 7
     scale: float = 1.0
+    seconds: float = 60.0
 
     def size(self, count: int) -> int:
         """`count`, scaled."""
@@ -161,9 +163,14 @@ def single(options: Options) -> Line:
 
 
 def decode(options: Options) -> list[Line]:
-    """Hub records as bytes: a line per kind and number of records per call."""
+    """Hub records as bytes: a line per kind, number of records per call, and protocol."""
     kinds = records(options.size(20_000))
-    return [_decode(kind, per_call, options.rounds) for kind in kinds for per_call in (1, 50)]
+    return [
+        line(kind, per_call, options.rounds)
+        for line in (_decode, _decode_packed)
+        for kind in kinds
+        for per_call in (1, 50)
+    ]
 
 
 def _decode(kind: Records, per_call: int, rounds: int) -> Line:
@@ -190,6 +197,33 @@ def _decode(kind: Records, per_call: int, rounds: int) -> Line:
         compare(contenders, units=len(kind.one), rounds=rounds),
         goals if kind.name == "trade" else [],
         missing,
+    )
+
+
+def _decode_packed(kind: Records, per_call: int, rounds: int) -> Line:
+    missing: list[Missing] = []
+    packed = kind.packed()
+    expected = ours.decoded(ours.decode(kind, per_call)(), kind)
+    rivals.check_columns(
+        f"MessagePack, {kind.name}", expected, ours.decoded(ours.decode(packed, per_call)(), packed)
+    )
+    contenders = [
+        _ours(ours.decode, packed, per_call),
+        Contender(f"{ours.NAME}, the same as JSON", partial(ours.decode, kind, per_call), tw.__version__),
+    ]
+    for rival in present(["msgpack_unpack"], missing):
+        theirs = rival.ticks(rival.prepare(packed, per_call, keep=True)(), packed)
+        rivals.check_columns(f"{rival.NAME}, {kind.name}", expected, theirs)
+        contenders.append(_theirs(rival, rival.prepare, packed, per_call))
+    size = sum(map(len, packed.one)) / len(packed.one)
+    return Line(
+        f"decode packed {kind.name} x{per_call}",
+        f"push_bytes in MessagePack, {kind.name}, {per_call} per call",
+        "record",
+        f"{len(packed.one):,} messages of {size:.0f} bytes. tickwire decodes and applies them; the rival gets each "
+        "message alone, decodes and drops it.",
+        compare(contenders, units=len(packed.one), rounds=rounds),
+        missing=missing,
     )
 
 

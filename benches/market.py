@@ -1,4 +1,4 @@
-"""Seeded input: trades as columns, and hub records as JSON text with 0x1E after each.
+"""Seeded input: trades as columns, and hub records as JSON text with 0x1E after each, or packed.
 
 Every run gets the same. Records differ in prices, sizes, times and in how long they are, so that no
 branch predictor learns them by heart; event times never go back.
@@ -7,8 +7,11 @@ branch predictor learns them by heart; event times never go back.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,12 +67,20 @@ class Records:
         target: the hub's event.
         one: each record, its terminator included.
         ticks: ticks in all of them.
+        protocol: how they are written.
     """
 
     name: str
     target: str
     one: list[bytes]
     ticks: int
+    protocol: Literal["json", "messagepack"] = "json"
+
+    def packed(self) -> Records:
+        """The same as MessagePack messages, each behind its length."""
+        return replace(
+            self, one=[_packed(json.loads(record[:-1])) for record in self.one], protocol="messagepack"
+        )
 
     def payloads(self, per_call: int) -> list[bytes]:
         """The records in runs of `per_call`."""
@@ -128,6 +139,12 @@ def records(count: int, seed: int = 2) -> list[Records]:
 
 def _record(target: str, data: str) -> bytes:
     return f'{{"type":1,"target":"{target}","arguments":["{SYMBOL}",{data}]}}\x1e'.encode()
+
+
+def _packed(record: dict[str, Any]) -> bytes:
+    body: bytes = msgpack.packb([1, {}, None, record["target"], record["arguments"], []])
+    low, high = len(body) & 0x7F, len(body) >> 7
+    return (bytes([low | 0x80, high]) if high else bytes([low])) + body
 
 
 def _iso(ms: int) -> str:

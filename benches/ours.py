@@ -75,7 +75,7 @@ def decode(records: Records, per_call: int) -> Thunk:
     payloads = records.payloads(per_call)
     source = ("trade",) if records.target == "GatewayTrade" else ("mid",)
     made = engine(source=source, capacity=records.ticks)
-    feed = made.feed()
+    feed = made.feed(protocol=records.protocol)
 
     def run() -> tw.Engine:
         push = feed.push_bytes

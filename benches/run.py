@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_KEYS = ("batch", "call", "single", "decode", "wire", "frames", "breaker")
+_KEYS = ("batch", "call", "single", "decode", "wire", "frames", "breaker", "latency")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen.lines = chosen.lines or list(_KEYS)
     if unknown := [key for key in chosen.lines if key not in _KEYS]:
         parser.error(f"LINE: got {unknown[0]!r}, expected any of {', '.join(_KEYS)}")
-    if chosen.rounds < 1 or chosen.scale <= 0 or chosen.trades < 1:
-        parser.error("--rounds, --scale and --trades: expected numbers above zero")
+    if chosen.rounds < 1 or chosen.scale <= 0 or chosen.trades < 1 or chosen.seconds <= 0:
+        parser.error("--rounds, --scale, --trades and --seconds: expected numbers above zero")
     pin()
     # After the pinning: Polars starts as many threads as it finds cores.
     import tickwire as tw
@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from . import report
     from .lines import Options
 
-    options = Options(trades=int(chosen.trades), rounds=chosen.rounds, scale=chosen.scale)
+    options = Options(
+        trades=int(chosen.trades), rounds=chosen.rounds, scale=chosen.scale, seconds=chosen.seconds
+    )
     lines: list[Line] = []
     for key in chosen.lines:
         print(f"{key} …", file=sys.stderr, flush=True)
@@ -69,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _functions() -> dict[str, Callable[[Options], Line | list[Line]]]:
     from . import lines
     from .breaker import breaker
+    from .latency import latency
     from .wire import wire
 
     return {
@@ -79,6 +82,7 @@ def _functions() -> dict[str, Callable[[Options], Line | list[Line]]]:
         "wire": wire,
         "frames": lines.frames,
         "breaker": breaker,
+        "latency": latency,
     }
 
 
@@ -88,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     add("lines", nargs="*", metavar="LINE", help=f"which of {', '.join(_KEYS)} (default: all)")
     add("--trades", type=float, default=1e7, help="rows of the batch line (default: 1e7)")
     add("--scale", type=float, default=1.0, help="factor on the sizes of all other lines (default: 1)")
+    add("--seconds", type=float, default=60.0, help="length of each run of the latency line (default: 60)")
     add("--rounds", type=int, default=7, help="counted rounds (default: 7)")
     add("--json", type=Path, metavar="FILE", help="write everything as JSON, too")
     add("--check", action="store_true", help="exit with 1 unless every goal is met")

@@ -20,6 +20,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import tickwire as tw
 from tickwire import sim
 from tickwire.breaker import Breaker
+from tickwire.cli.latency import TimedEngine
 
 from .breaker import BATCH, per_batch
 
@@ -44,6 +45,7 @@ class Outcome(NamedTuple):
 
     ticks_per_s: float
     latency_p99_s: float
+    engine_p99_s: float
 
 
 @contextlib.contextmanager
@@ -69,11 +71,12 @@ def over_the_socket(count: int, rate: str) -> Outcome:
         tw.Instrument(each.symbol, tick_size=each.tick_size) for each in sim.contracts(INSTRUMENTS)
     ]
     # A ring that holds all of it: a machine that stops for a second must not look like lost ticks.
-    engine = tw.Engine(instruments, TIMEFRAMES, capacity=count)
+    engine = TimedEngine(instruments, TIMEFRAMES, capacity=count)
     subscription = engine.subscribe(trades=True, quotes=True, capacity=count)
     options = ("--instruments", str(INSTRUMENTS), "--rate", rate, "--count", str(count))
     with hub(*options) as (ready, process):
         latencies_ns = []
+        taken = []
         # The hub stamps a tick with the time at which it is due. Time is the data's alone here: bars
         # closed by a clock, on a machine that stalls, would make ticks late.
         with tw.connect(ready["url"], engine=engine, token=ready["token"], clock="event"):
@@ -82,6 +85,7 @@ def over_the_socket(count: int, rate: str) -> Outcome:
                 if number == 0:
                     first_s = time.perf_counter()
                 latencies_ns.append(time.time_ns() - tick.ts_event)
+                taken.append((tick.ts_event, tick.ts_recv))
             elapsed_s = time.perf_counter() - first_s
             assert process.stdout is not None
             finished = json.loads(process.stdout.readline())
@@ -91,7 +95,10 @@ def over_the_socket(count: int, rate: str) -> Outcome:
     assert (stats["received"], stats["accepted"], stats["rejected"]) == (count, count, 0)
     assert subscription.stats() == {"published": count, "delivered": count, "pending": 0, "shed": 0}
     latencies_ns.sort()
-    return Outcome(count / elapsed_s, latencies_ns[count * 99 // 100] / 1e9)
+    done_ns = dict(engine.reads)
+    to_engine_ns = sorted(done_ns[ts_recv] - ts_event for ts_event, ts_recv in taken)
+    ninety_ninth = count * 99 // 100
+    return Outcome(count / elapsed_s, latencies_ns[ninety_ninth] / 1e9, to_engine_ns[ninety_ninth] / 1e9)
 
 
 def test_ten_thousand_ticks_per_second_over_the_socket(benchmark: BenchmarkFixture) -> None:
@@ -111,19 +118,21 @@ def test_ten_thousand_ticks_per_second_over_the_socket(benchmark: BenchmarkFixtu
 
 
 def test_latency_at_ten_thousand_ticks_per_second(benchmark: BenchmarkFixture) -> None:
-    """From the time at which a tick is due at the hub to the strategy's hands, a second long."""
+    """From the time at which a tick is due at the hub to the engine and the strategy's hands, a second long."""
 
-    def attempt() -> float:
-        best = float("inf")
+    def attempt() -> Outcome:
+        outcomes = []
         for _ in range(LATENCY_ATTEMPTS):
-            best = min(best, over_the_socket(10_000, str(FLOOR_TICKS_PER_S)).latency_p99_s)
-            if best < LATENCY_P99_S:
+            outcomes.append(over_the_socket(10_000, str(FLOOR_TICKS_PER_S)))
+            if outcomes[-1].latency_p99_s < LATENCY_P99_S and outcomes[-1].engine_p99_s < LATENCY_P99_S:
                 break
-        return best
+        return min(outcomes, key=lambda outcome: max(outcome.latency_p99_s, outcome.engine_p99_s))
 
-    latency_p99_s = benchmark.pedantic(attempt, rounds=1)
-    benchmark.extra_info["latency_p99_ms"] = round(latency_p99_s * 1e3, 3)
-    assert latency_p99_s < LATENCY_P99_S
+    best = benchmark.pedantic(attempt, rounds=1)
+    benchmark.extra_info["strategy_p99_ms"] = round(best.latency_p99_s * 1e3, 3)
+    benchmark.extra_info["engine_p99_ms"] = round(best.engine_p99_s * 1e3, 3)
+    assert best.latency_p99_s < LATENCY_P99_S
+    assert best.engine_p99_s < LATENCY_P99_S
 
 
 def test_one_validation(benchmark: BenchmarkFixture) -> None:

@@ -620,6 +620,9 @@ def broken_engine(error: Exception) -> Spy:
         def reset(self) -> None:
             feed.reset()
 
+        def volumes(self) -> Any:
+            return feed.volumes()
+
     class Broken(Spy):
         def feed(self, name: str = "main", **_: Any) -> Any:
             return BrokenFeed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from tickwire.wakeup import Stopped
 @contextmanager
 def gateway(*, key: str = "k", **options: Any) -> Iterator[tuple[sim.Hub, Gateway]]:
     rest = sim.Rest({"me": "k"}, **options)
+    gc.collect()  # what earlier tests have left is not counted here
     with no_leftovers(), sim.Hub(rest=rest) as hub:
         yield hub, make(hub, key=key, login_limits=LoginLimits(retry_min_s=0.02))
 

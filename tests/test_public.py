@@ -19,7 +19,7 @@ def test_every_public_name_has_a_docstring() -> None:
 
 
 def test_public_methods_have_docstrings() -> None:
-    for owner in (tw.Engine, tw.Feed, tw.Snapshot, tw.Subscription, tw.Client):
+    for owner in (tw.Engine, tw.Feed, tw.Overlap, tw.Snapshot, tw.Subscription, tw.Client):
         for name, member in inspect.getmembers(owner):
             if not name.startswith("_") and callable(member):
                 assert inspect.getdoc(member), f"{owner.__name__}.{name}"

@@ -35,7 +35,7 @@ from tickwire.auth import Token
 from tickwire.clock import Clock
 from tickwire.hub import MarketHub
 from tickwire.link_limits import LinkLimits
-from tickwire.protocol import RawJsonProtocol
+from tickwire.protocol import RawProtocol
 from tickwire.route import Route
 from tickwire.socketclient import SocketClient
 from tickwire.transport import HubTransport
@@ -94,7 +94,7 @@ def test_inherited_code_is_the_code_that_was_read(code: Callable[..., Any], dige
                 "evaluate_handshake",
             },
         ),
-        (RawJsonProtocol, BaseHubProtocol, {"__init__", "decode_handshake", "parse_messages"}),
+        (RawProtocol, BaseHubProtocol, {"__init__", "decode_handshake", "parse_messages"}),
         (
             SocketClient,
             BaseClient,
@@ -148,6 +148,7 @@ def test_a_connection_starts_no_thread_and_calls_back_on_open_and_close() -> Non
     with HandmadeHub(good(0)) as hub:
         made = MarketHub(
             Route.of(hub.url),
+            protocol="json",
             token=Token("t"),
             feed=lambda payload, ts_recv: [],
             on_control=lambda message: None,

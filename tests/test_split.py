@@ -7,12 +7,15 @@ import itertools
 import random
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tickwire as tw
 from effort import LONG, examples
+from packed import as_message
 from states import Seen, differences, is_same, seen, state
+from tickwire.config import ProtocolName
 
 S = 1_000_000_000
 SYMBOL = "CON.F.US.MNQ.U26"
@@ -27,8 +30,11 @@ def message(target: str, data: str, symbol: str = SYMBOL) -> str:
     return f'{{"type":1,"target":"{target}","arguments":["{symbol}",{data}]}}'
 
 
+both = pytest.mark.parametrize("protocol", ["json", "messagepack"])
+
+
 @functools.cache
-def captured(count: int) -> bytes:
+def captured(count: int, protocol: ProtocolName = "json") -> bytes:
     """Records as the gateway sends them: arrays, partial quotes, odd order, control messages, broken ones."""
     rng = random.Random(7)
     records = []
@@ -61,13 +67,15 @@ def captured(count: int) -> bytes:
                 ]
             )
         )
+    if protocol == "messagepack":
+        return b"".join(as_message(record.encode()) for record in records)
     return "".join(record + "\x1e" for record in records).encode()
 
 
-def fed(*parts: bytes) -> tuple[tw.Engine, list[bytes]]:
+def fed(*parts: bytes, protocol: ProtocolName = "json") -> tuple[tw.Engine, list[bytes]]:
     """An engine that was given the parts, and the control messages that came back."""
     engine = engine_of()
-    feed, control = engine.feed(), []
+    feed, control = engine.feed(protocol=protocol), []
     for part in parts:
         control += feed.push_bytes(part, RECV).control
     assert feed.carried_bytes == 0
@@ -75,43 +83,56 @@ def fed(*parts: bytes) -> tuple[tw.Engine, list[bytes]]:
 
 
 @functools.cache
-def whole(count: int) -> tuple[Seen, list[bytes]]:
-    engine, control = fed(captured(count))
+def whole(count: int, protocol: ProtocolName) -> tuple[Seen, list[bytes]]:
+    engine, control = fed(captured(count, protocol), protocol=protocol)
     stats = engine.stats()
     assert set(stats["rejections"]) >= {"malformed", "unknown_instrument"}
     assert min(stats["trades"], stats["quotes"], stats["depth"], len(control)) > 0
     return seen(engine), control
 
 
-def check(count: int, cuts: Sequence[int]) -> None:
-    stream = captured(count)
+def check(count: int, protocol: ProtocolName, cuts: Sequence[int]) -> None:
+    stream = captured(count, protocol)
     parts = [stream[a:b] for a, b in itertools.pairwise([0, *cuts, len(stream)])]
-    (engine, control), (expected, expected_control) = fed(*parts), whole(count)
+    engine, control = fed(*parts, protocol=protocol)
+    expected, expected_control = whole(count, protocol)
     if not is_same(seen(engine), expected) or control != expected_control:
-        raise AssertionError((cuts, differences(state(engine), state(fed(stream)[0]))))
+        raise AssertionError((cuts, differences(state(engine), state(fed(stream, protocol=protocol)[0]))))
 
 
-def test_sixty_records_in_every_two_parts() -> None:
-    for cut in range(len(captured(60)) + 1):
-        check(60, [cut])
+def test_both_protocols_lead_to_the_same_state() -> None:
+    (json, json_control), (packed, packed_control) = whole(1_000, "json"), whole(1_000, "messagepack")
+    assert is_same(json, packed)
+    assert len(json_control) == len(packed_control)
+    assert set(json_control) > {b'{"type":6}'}
+    assert set(packed_control) > {b"\x91\x06"}
 
 
-def test_sixty_records_byte_by_byte() -> None:
-    check(60, range(len(captured(60)) + 1))
+@both
+def test_sixty_records_in_every_two_parts(protocol: ProtocolName) -> None:
+    for cut in range(len(captured(60, protocol)) + 1):
+        check(60, protocol, [cut])
 
 
+@both
+def test_sixty_records_byte_by_byte(protocol: ProtocolName) -> None:
+    check(60, protocol, range(len(captured(60, protocol)) + 1))
+
+
+@both
 @settings(max_examples=examples(40))
 @given(st.data())
-def test_a_thousand_records_in_random_parts(data: st.DataObject) -> None:
-    size = len(captured(1_000))
-    check(1_000, sorted(data.draw(st.lists(st.integers(0, size), max_size=60))))
+def test_a_thousand_records_in_random_parts(protocol: ProtocolName, data: st.DataObject) -> None:
+    size = len(captured(1_000, protocol))
+    check(1_000, protocol, sorted(data.draw(st.lists(st.integers(0, size), max_size=60))))
 
 
-def test_a_thousand_records_in_two_parts() -> None:
+@both
+def test_a_thousand_records_in_two_parts(protocol: ProtocolName) -> None:
     """In every two parts, where there is time for 127,000 of them."""
-    size = len(captured(1_000))
+    size = len(captured(1_000, protocol))
     for cut in range(0, size + 1, 1 if LONG else size // 50):
-        check(1_000, [cut])
+        check(1_000, protocol, [cut])
 
 
 def test_a_split_that_loses_a_byte_is_seen() -> None:
@@ -120,7 +141,7 @@ def test_a_split_that_loses_a_byte_is_seen() -> None:
     unnoticed = [
         cut
         for cut in range(0, len(stream), 7)
-        if is_same(seen(fed(stream[:cut], stream[cut + 1 :])[0]), whole(60)[0])
+        if is_same(seen(fed(stream[:cut], stream[cut + 1 :])[0]), whole(60, "json")[0])
     ]
     assert len(unnoticed) < len(stream) // 7 // 2
 

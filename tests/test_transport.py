@@ -60,6 +60,7 @@ class Rig:
         self.waiter = Waiter(Clock())
         self.hub = MarketHub(
             Route.of(url, tls=options.pop("tls", None)),
+            protocol=options.pop("protocol", "json"),
             token=options.pop("token", None),
             feed=self.sink,
             on_control=options.pop("on_control", self.controls.append),

@@ -62,6 +62,49 @@ def test_closing_tells_everyone_who_waits() -> None:
         future.result(0)
 
 
+def test_who_waits_for_what_needs_no_asking_is_told() -> None:
+    # Taken back before it was asked for.
+    wanted = Wanted()
+    added, gone = wanted.add([CALLS[0]]), wanted.discard([CALLS[0]])
+    assert wanted.take() == ([], [])
+    assert gone.result(0) is None
+    with pytest.raises(SubscribeRefused, match=r"Sub\('A'\) was taken back meanwhile"):
+        added.result(0)
+    # And the other way round.
+    wanted = Wanted([CALLS[0]])
+    wanted.settle(CALLS[0], None, wanted=True)
+    gone, added = wanted.discard([CALLS[0]]), wanted.add([CALLS[0]])
+    assert wanted.take() == ([], [])
+    assert added.result(0) is None
+    with pytest.raises(SubscribeRefused, match="was taken back meanwhile"):
+        gone.result(0)
+    assert not wanted.has_changed
+
+
+def test_what_is_to_end_has_ended_with_the_connection() -> None:
+    wanted = Wanted(CALLS[:2])
+    wanted.settle(CALLS[0], None, wanted=True)
+    gone = wanted.discard([CALLS[0]])
+    stays = wanted.add([CALLS[2]])
+    assert not gone.done()
+    wanted.forget()
+    assert gone.result(0) is None
+    assert not stays.done()
+    assert wanted.all() == (CALLS[1], CALLS[2])
+
+
+def test_a_connection_that_is_gone_back_to_has_what_it_had() -> None:
+    wanted = Wanted(CALLS[:2])
+    for call in CALLS[:2]:
+        wanted.settle(call, None, wanted=True)
+    heard = wanted.heard()
+    wanted.forget()
+    wanted.settle(CALLS[0], None, wanted=True)
+    wanted.recall(heard)
+    assert wanted.discard([CALLS[1]]).done() is False
+    assert wanted.take() == ([], [CALLS[1]])
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["add", "discard", "answer", "refuse", "lost"]), st.sampled_from(CALLS)),
@@ -86,12 +129,13 @@ def test_the_hub_ends_up_with_exactly_what_is_wanted(steps: list[tuple[str, Call
             at_hub.discard(call)
             wanted.settle(call, None, wanted=False)
 
+    waiting = []
     for what, call in steps:
         if what == "add":
-            wanted.add([call])
+            waiting.append(wanted.add([call]))
             model[call] = None
         elif what == "discard":
-            wanted.discard([call])
+            waiting.append(wanted.discard([call]))
             model.pop(call, None)
         elif what == "lost":
             at_hub.clear()
@@ -101,4 +145,6 @@ def test_the_hub_ends_up_with_exactly_what_is_wanted(steps: list[tuple[str, Call
         assert set(wanted.all()) == set(model)
     serve(None)
     assert at_hub == set(model)
+    assert all(future.done() for future in waiting)
+    assert not wanted.has_changed
     assert wanted.confirmed == len(at_hub)

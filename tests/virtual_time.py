@@ -91,7 +91,17 @@ class _Parked:
 class VirtualClock(Clock):
     """Time for a client and its hub; see the module. `start_ns`: time of day at the start, ns UTC."""
 
-    __slots__ = ("_away", "_elapsed_ns", "_local", "_lock", "_orders", "_owner", "_parked", "_start_ns", "jumps")
+    __slots__ = (
+        "_away",
+        "_elapsed_ns",
+        "_local",
+        "_lock",
+        "_orders",
+        "_owner",
+        "_parked",
+        "_start_ns",
+        "jumps",
+    )
 
     def __init__(self, start_ns: int = 1_761_850_800_000_000_000) -> None:
         self._start_ns = start_ns
@@ -140,8 +150,8 @@ class VirtualClock(Clock):
     def sleep(self, seconds: float) -> None:
         """Let so much time pass."""
         alarm = threading.Event()
-        with self._parking(seconds, alarm.is_set, alarm.set):
-            while not alarm.wait(_SLICE_S):
+        with self._parking(seconds, alarm.is_set, alarm.set) as parked:
+            while not (parked.due or alarm.wait(_SLICE_S)):
                 self._look()
 
     def until(self, condition: Callable[[], Any], limit_s: float, *, step_s: float = 0.01) -> None:

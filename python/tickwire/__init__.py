@@ -10,11 +10,12 @@ Polars frames out. The hot path is Rust.
 from __future__ import annotations
 
 import importlib
+import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _core, events
-from ._core import Bar, Feed, Quote, Receipt, Snapshot, Trade
+from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Volumes
 from .auth import Token, env
 from .breaker import Breaker, BreakerSettings
 from .client import Client
@@ -88,6 +89,8 @@ __all__ = [
     "LoginFailed",
     "LoginLimits",
     "NegotiateRefused",
+    "Overlap",
+    "OverlapReport",
     "ProxyRefused",
     "Quote",
     "Receipt",
@@ -105,6 +108,7 @@ __all__ = [
     "Trade",
     "UnknownInstrument",
     "UpgradeRefused",
+    "Volumes",
     "__version__",
     "connect",
     "env",
@@ -112,6 +116,9 @@ __all__ = [
     "projectx",
     "sim",
 ]
+
+# What a library logs is shown where the program says so, and nowhere else.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if _core.debug_build:
     warnings.warn(

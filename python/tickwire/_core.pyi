@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, Self, final
+from typing import Any, Literal, Protocol, Self, final
 
 import numpy as np
 import polars as pl
@@ -169,7 +169,7 @@ class Receipt:
         """Second copies, of ticks that two overlapping connections have brought."""
     @property
     def control(self) -> tuple[bytes, ...]:
-        """Records that are no market events, without the terminator, in order."""
+        """Records that are no market events, without terminator or length, in order."""
 
 @final
 class ArrowStream:
@@ -317,15 +317,30 @@ class Feed:
     record that was cut, and the state that partial quotes build on. Two feeds never mix.
     """
 
-    def __new__(cls, engine: Engine, name: str = "main", max_record_bytes: int = ...) -> Self: ...
+    def __new__(
+        cls,
+        engine: Engine,
+        name: str = "main",
+        max_record_bytes: int = ...,
+        protocol: Literal["json", "messagepack"] = "json",
+    ) -> Self: ...
     @property
     def name(self) -> str: ...
+    @property
+    def protocol(self) -> Literal["json", "messagepack"]:
+        """What the hub speaks."""
+    @property
+    def is_lost(self) -> bool:
+        """Whether the hub sent something in the place of a message's length. It was counted as one malformed
+        record; nothing can be read any more until `reset`. Never in JSON.
+        """
     @property
     def carried_bytes(self) -> int:
         """Bytes of a cut record that wait for its rest."""
     def push_bytes(self, data: bytes | bytearray | memoryview | str, ts_recv: int | None = None) -> Receipt:
-        """Decode and apply one payload of the hub (SignalR JSON records, each ended by 0x1E), cut
-        anywhere. `ts_recv` is the arrival time, int ns UTC, given to every tick in it.
+        """Decode and apply one payload of the hub, cut anywhere: JSON records, each ended by 0x1E, or
+        MessagePack messages, each behind its length. `ts_recv` is the arrival time, int ns UTC, given to
+        every tick in it.
         """
     def volumes(self) -> dict[str, Volumes]:
         """The volume that this connection's quotes publish, beside that of the trades it has delivered, by

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from typing import Any, NoReturn
 
 from .auth import Token
-from .errors import ConnectionFailed
+from .errors import ConnectionFailed, ConnectTimeout
 from .events import Connected, SwapFailed
 from .link import Link
 from .plan import Counters, Plan
@@ -56,6 +56,7 @@ class Attempt:
         self._swap_due = swap_due
         self._swap: Swap | None = None
         self._changes: list[tuple[Call, bool, Future[Any]]] = []
+        self._changes_until_s = 0.0
         self._next_advance_s = 0.0
         self._next_watch_s = 0.0
         self.link = Link(plan, counters, token=token, feed=plan.feeds[0], waiter=waiter)
@@ -72,7 +73,7 @@ class Attempt:
             # last stream is back, are marked by then, and so are bars that began meanwhile.
             reason = "join" if self._lost_ns is None else "link lost"
             plan.marks.mark(self._lost_ns, self._now_ns())
-            link.subscribe(plan.wanted.all(), link.step)
+            link.subscribe(link.step)
             plan.marks.gap(self._lost_ns, self._now_ns(), reason)
             self.live_since_s = link.live_since_s = plan.clock.monotonic_s()
             on_live()
@@ -115,6 +116,7 @@ class Attempt:
                 self._swap = Swap(plan, self._counters, self.link, spare, self._waiter)
         if self._changes:
             self._answer_changes(None)
+            self._limit_changes(now_s)
         elif plan.wanted.has_changed and self._swap is None:
             self._change_wanted()
 
@@ -139,6 +141,7 @@ class Attempt:
 
     def _change_wanted(self) -> None:
         missing, surplus = self._plan.wanted.take()
+        self._changes_until_s = self._plan.clock.monotonic_s() + self._plan.limits.subscribe_s
         self._changes = [(call, True, self.link.call(call)) for call in missing]
         self._changes += [(call, False, self.link.call(call, undo=True)) for call in surplus]
 
@@ -154,6 +157,11 @@ class Attempt:
             else:
                 open_changes.append((call, wanted, future))
         self._changes = open_changes
+
+    def _limit_changes(self, now_s: float) -> None:
+        if self._changes and now_s >= self._changes_until_s:
+            call, limit_s = self._changes[0][0], self._plan.limits.subscribe_s
+            raise ConnectTimeout(f"the hub did not answer {call} within {limit_s} s")
 
     def _drop_swap(self) -> None:
         if self._swap is not None:

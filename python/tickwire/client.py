@@ -15,46 +15,28 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
-import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from .arrivals import Arrivals
-from .backfill import Backfiller
-from .breaker import Breaker, BreakerChange
-from .breaker_settings import BreakerSettings
-from .breakers import Breakers
-from .callbacks import Callbacks, Handler, Mailbox, Queue
-from .clock import Clock
+from .breaker import Breaker
+from .callbacks import Handler, Mailbox, Queue
 from .errors import ConfigError, ConnectionFailed, ConnectTimeout
 from .event_stream import EventStream
-from .events import BreakerChanged, Event, Events, Message
-from .health import Health, HealthSettings
-from .history import History
-from .link_limits import LinkLimits
-from .login import Attachment, Login
-from .logs import EventLog
-from .marks import LiveMarks, NoMarks, Watch
-from .monitor import Monitor
-from .plan import Overlap, OverlapReport, Plan, SwapChoice, telling
-from .policy import ProcessFailure, RetryPolicy
-from .rawfeed import RawFeed
+from .events import Event, Message
+from .health import Health
+from .login import Attachment
+from .machinery import Machinery, Parts
 from .reading import LiveSubscription
-from .route import Route
-from .session import Session
 from .streams import Streams, choose, stream_calls
-from .supervisor import State, Supervisor
-from .tasks import TaskInfo, Tasks
-from .wanted import Wanted
+from .supervisor import State
+from .tasks import TaskInfo
 
 if TYPE_CHECKING:
     from .engine import Engine
 
-__all__ = ["Client", "ClockChoice", "Parts", "Start"]
+__all__ = ["Client", "ClockChoice", "Start"]
 
 Start = Literal["wait", "background"]
 ClockChoice = Literal["wall", "event"]
@@ -71,28 +53,6 @@ _numbers = itertools.count(1)
 F = TypeVar("F", bound=Callable[[Any], object])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What `connect` has checked and a client is made of."""
-
-    route: Route
-    login: Login
-    engine: Engine | None
-    symbols: tuple[str, ...]
-    wanted: Wanted
-    feed: str
-    limits: LinkLimits
-    clock: Clock
-    grace_ns: int | None
-    swap: SwapChoice
-    process_failure: ProcessFailure | None
-    breakers: BreakerSettings | None
-    session: Session
-    history: History | None
-    seed: str | None
-    health: HealthSettings | None
-
-
 class Client:
     """One hub connection; made by `connect`. Used once. All methods may be called from any thread."""
 
@@ -103,59 +63,30 @@ class Client:
         self._waits = start == "wait"
         self.name = f"tickwire-{next(_numbers)}"
         """The client's name, with which those of its threads begin."""
-        self._lock = threading.Lock()
-        self._subscriptions: weakref.WeakSet[LiveSubscription] = weakref.WeakSet()
-        self._events = Events()
-        self._tell = tell = telling(self._events.publish, parts.clock, self.name)
-        self._events.call(Event, EventLog(parts.clock).write)
-        self._tasks = Tasks(self.name, parts.clock)
-        self._breakers = Breakers(parts.breakers, clock=parts.clock.monotonic_s)
-        self._breakers.add_listener(self._breaker_changed)
-        self._callbacks = Callbacks(self._tasks, parts.clock, tell)
-        self._backfiller = self._make_backfiller()
+        self._machinery = machinery = Machinery(parts, self.name, on_end=self._ended)
+        self._supervisor = machinery.supervisor
+        self._subscriptions = machinery.subscriptions
+        self._events = machinery.events
+        self._tell = machinery.tell
+        self._tasks = machinery.tasks
+        self._breakers = machinery.breakers
+        self._callbacks = machinery.callbacks
+        self._backfiller = machinery.backfiller
+        self._monitor = machinery.monitor
         self._attachment: Attachment | None = None
-        self._arrivals = Arrivals()
-        self._monitor = Monitor(
-            parts.health,
-            clock=parts.clock,
-            session=parts.session,
-            arrivals=self._arrivals,
-            readers=self,
-            callbacks=self._callbacks,
-            breakers=self._breakers,
-            counted=self._counted,
-            tell=tell,
-        )
-        self._events.call(Event, self._monitor.heard)
-        plan = Plan(
-            name=self.name,
-            route=parts.route,
-            login=parts.login,
-            feeds=self._feeds(),
-            overlap=self._overlap,
-            marks=self._marks((self._monitor.watch,)),
-            wanted=parts.wanted,
-            limits=parts.limits,
-            clock=parts.clock,
-            tasks=self._tasks,
-            tell=tell,
-            on_control=self._on_control,
-            swap=parts.swap,
-        )
-        policy = RetryPolicy(parts.limits, parts.process_failure)
-        self._supervisor = Supervisor(plan, policy, on_end=self._ended)
 
     # Life
 
     def __enter__(self) -> Self:
-        self._start(None)
-        if self._waits:
-            try:
+        self._check_new()
+        try:
+            self._start(None)
+            if self._waits:
                 self._await_live()
-            except BaseException:
-                # Ctrl-C included: no thread is left behind.
-                self.close()
-                raise
+        except BaseException:
+            # Ctrl-C included: no thread is left behind.
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -166,13 +97,14 @@ class Client:
             self._raise_failure()
 
     async def __aenter__(self) -> Self:
-        self._start(asyncio.get_running_loop())
-        if self._waits:
-            try:
+        self._check_new()
+        try:
+            self._start(asyncio.get_running_loop())
+            if self._waits:
                 await asyncio.to_thread(self._await_live)
-            except BaseException:
-                await asyncio.to_thread(self.close)
-                raise
+        except BaseException:
+            await asyncio.to_thread(self.close)
+            raise
         return self
 
     async def __aexit__(
@@ -223,8 +155,7 @@ class Client:
         chosen = choose(symbols, self._symbols)
         inner = engine.subscribe(symbols=list(chosen), **options)
         live = LiveSubscription(inner, lambda: self.error, options.get("capacity", _CAPACITY))
-        with self._lock:
-            self._subscriptions.add(live)
+        self._subscriptions.add(live)
         # After it was added: either the thread that ends closes it, or this does.
         if self.state in ("closed", "failed"):
             live.close()
@@ -352,24 +283,13 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self._parts.route.address}, state={self.state!r})"
 
-    def pressure(self) -> tuple[float, int, int]:
-        """For health: how full the fullest subscription is, 0 to 1; items published and shed by all."""
-        with self._lock:
-            subscriptions = list(self._subscriptions)
-        stats = [(live.stats(), live.capacity) for live in subscriptions]
-        fill = max((counts["pending"] / capacity for counts, capacity in stats), default=0.0)
-        published = sum(counts["published"] for counts, _ in stats)
-        return min(1.0, fill), published, sum(counts["shed"] for counts, _ in stats)
-
     # Inside
 
-    def _counted(self) -> dict[str, int]:
-        malformed = self._engine.rejections().get("malformed", 0) if self._engine is not None else 0
-        return self._supervisor.counted() | {"malformed": malformed}
-
-    def _start(self, loop: asyncio.AbstractEventLoop | None) -> None:
+    def _check_new(self) -> None:
         if self.state != "new":
             raise ConfigError(f"a client is used once; this one is {self.state}, call connect() for another")
+
+    def _start(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self._attachment = self._parts.login.attach(self._tell, loop=loop, tasks=self._tasks)
         if self._backfiller is not None:
             self._backfiller.start()
@@ -386,93 +306,18 @@ class Client:
             last = self._supervisor.counters.last_error or "no attempt has ended yet"
             raise ConnectTimeout(f"not connected within {limit_s} s; the last failure was: {last}") from None
 
-    def _make_backfiller(self) -> Backfiller | None:
-        parts = self._parts
-        if parts.history is None or parts.engine is None:
-            return None
-        return Backfiller(
-            parts.engine,
-            parts.history,
-            parts.symbols,
-            clock=parts.clock,
-            tell=self._tell,
-            tasks=self._tasks,
-            seed=parts.seed,
-        )
-
-    def _feeds(self) -> tuple[Any, Any]:
-        if self._engine is None:
-            return RawFeed(), RawFeed()
-        name = self._parts.feed
-        return self._engine.feed(name), self._engine.feed(f"{name}+")
-
-    def _overlap(self, old: Any, new: Any) -> Overlap:
-        if self._engine is None:
-            return _NoOverlap()
-        return self._engine.overlap(old, new)
-
-    def _marks(self, watch: tuple[Watch, ...]) -> LiveMarks | NoMarks:
-        if self._engine is None:
-            return NoMarks(watch, self._tell)
-        return LiveMarks(
-            self._engine,
-            self._symbols,
-            grace_ns=self._parts.grace_ns,
-            arrivals=self._arrivals,
-            tell=self._tell,
-            refill=self._backfiller,
-            watch=watch,
-        )
-
-    def _on_control(self, message: dict[str, Any]) -> None:
-        target = message.get("target")
-        arguments = message.get("arguments")
-        self._tell(
-            Message,
-            target=target if isinstance(target, str) else "",
-            arguments=tuple(arguments) if isinstance(arguments, list) else (message,),
-        )
-
-    def _breaker_changed(self, change: BreakerChange) -> None:
-        self._tell(
-            BreakerChanged,
-            breaker=change.breaker,
-            state=change.state,
-            before=change.before,
-            reason=change.reason,
-        )
-
     def _needs_engine(self, what: str) -> Engine:
         if self._engine is None:
             raise ConfigError(f"{what}: this client has no engine; give one to connect()")
         return self._engine
 
     def _ended(self) -> None:
-        with self._lock:
-            subscriptions = list(self._subscriptions)
-        for subscription in subscriptions:
-            subscription.close()
+        self._subscriptions.close()
         self._events.close()
 
     def _raise_failure(self) -> None:
         if self.error is not None:
             raise ConnectionFailed(f"the client has ended: {self.error}") from self.error
-
-
-class _NoOverlap:
-    """Two connections without ticks: messages of both are told."""
-
-    contact = True
-    uncertain = ()
-
-    def ready(self) -> None:
-        """Nothing is compared."""
-
-    def unsettled(self, survivor: Any) -> int:  # noqa: ARG002  # as the engine's
-        return 0
-
-    def end(self, survivor: Any) -> OverlapReport:  # noqa: ARG002
-        return self
 
 
 def _put_if(mailbox: Mailbox, target: str, event: Event) -> None:

@@ -10,10 +10,12 @@ from typing import Literal, get_args
 from .errors import ConfigError
 from .units import duration_ns
 
-__all__ = ["Action", "Instrument", "Rules", "Source", "Spec"]
+__all__ = ["Action", "Instrument", "ProtocolName", "Rules", "Source", "Spec"]
 
 Action = Literal["reject", "flag", "off"]
 Source = Literal["trade", "bid", "ask", "mid", "last"]
+ProtocolName = Literal["json", "messagepack"]
+"""A SignalR hub protocol, by the name that the handshake calls it."""
 
 
 def choice(name: str, value: object, kind: object) -> None:

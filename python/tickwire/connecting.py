@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 from .auth import TokenSource
 from .breaker_settings import BreakerSettings
-from .client import Client, ClockChoice, Parts, Start
+from .client import Client, ClockChoice, Start
 from .clock import Clock
-from .config import choice
+from .config import ProtocolName, choice
 from .errors import ConfigError
 from .gateway import Gateway
 from .health import HealthSettings
 from .history import History
 from .link_limits import LinkLimits
 from .login import Login
+from .machinery import Parts
 from .plan import SwapChoice
 from .policy import ProcessFailure
+from .reconcile import Reconciler
 from .route import Route, TokenPlace
 from .session import ALWAYS, CME, Session
 from .streams import Streams, choose, own_calls, stream_calls, stream_symbols
@@ -40,6 +42,7 @@ def connect(
     symbols: Iterable[str] | None = None,
     calls: Iterable[tuple[object, ...]] = (),
     feed: str = "main",
+    protocol: ProtocolName = "json",
     start: Start = "wait",
     # The way to the hub
     tls: ssl.SSLContext | None = None,
@@ -50,6 +53,7 @@ def connect(
     # Time
     history: History | None = None,
     seed: str | None = None,
+    reconcile: Reconciler | bool = True,
     clock: ClockChoice = "wall",
     grace: str = "500ms",
     session: Session | None = None,
@@ -75,6 +79,7 @@ def connect(
             [("SubscribeAccounts",), ("SubscribeOrders", 123)].
         feed: name of the engine's feed that this connection writes to. Two clients that live at the
             same time need two.
+        protocol: what the hub speaks, "json" or "messagepack".
         start: "wait" enters the block when the data flows; it tries again until `LinkLimits.start_s`, and
             raises at once what trying again cannot mend. "background" enters it at once.
         tls: a context for hubs whose certificate the system does not know.
@@ -89,6 +94,8 @@ def connect(
             whose token expires: "expiry" for hubs known to do so, "learn" once it was seen, "never".
         history: where bars are fetched that a gap has cut, and those before the start; see `history`.
         seed: how far back bars are fetched at the start, e.g. "5d"; needs a history.
+        reconcile: whether trades are compared with the volume that quotes publish, where both are heard, or
+            the `Reconciler` to do it with; drift is told, and treated as a gap.
         clock: "wall" closes idle bars by this machine's clock and marks the bars that a gap has cut;
             "event" leaves time to the data, for recorded ticks that come through a hub.
         grace: how far behind the venue's clock idle bars are closed.
@@ -122,6 +129,7 @@ def connect(
     finally:
         del token, hub, proxy
     choice("start", start, Start)
+    choice("protocol", protocol, ProtocolName)
     choice("clock", clock, ClockChoice)
     choice("swap", swap, SwapChoice)
     grace_ns = duration_ns("grace", grace)
@@ -145,6 +153,7 @@ def connect(
         symbols=chosen,
         wanted=Wanted(wanted),
         feed=feed,
+        protocol=protocol,
         limits=limits if limits is not None else LinkLimits(),
         clock=time,
         grace_ns=grace_ns if clock == "wall" else None,
@@ -154,6 +163,7 @@ def connect(
         session=session if session is not None else ALWAYS,
         history=history,
         seed=seed,
+        reconciler=(Reconciler() if reconcile else None) if isinstance(reconcile, bool) else reconcile,
         health=health,
     )
     return Client(parts, start=start)

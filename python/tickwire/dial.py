@@ -129,8 +129,7 @@ class Dialer:
         sock.close()
 
     def _connect(self, host: str, port: int, name: str, deadline: Deadline) -> socket.socket:
-        with _blame("not resolved"):
-            found = self._resolve(host, port, deadline)
+        found = self.resolve(host, port, deadline)
         failure: ConnectionFailed | None = None
         for left, (family, kind, proto, _, target) in zip(range(len(found), 0, -1), found, strict=True):
             # An address that does not answer may not use up the time of the ones after it.
@@ -150,15 +149,17 @@ class Dialer:
                 return sock
         raise failure or ConnectionFailed(f"{host} has no address", fault="not resolved")
 
-    def _resolve(self, host: str, port: int, deadline: Deadline) -> list[Any]:
+    def resolve(self, host: str, port: int, deadline: Deadline) -> list[Any]:
+        """The addresses of a host, as `socket.getaddrinfo` gives them."""
         try:
             if is_literal(host):
                 return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-            return self._waiter.aside(
-                lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
-                deadline.at_s,
-                deadline.gave_up("resolving the host's name"),
-            )
+            with _blame("not resolved"):
+                return self._waiter.aside(
+                    lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
+                    deadline.at_s,
+                    deadline.gave_up("resolving the host's name"),
+                )
         except socket.gaierror as error:
             raise ConnectionFailed(
                 f"cannot resolve {host}: {error.strerror}", fault="not resolved"

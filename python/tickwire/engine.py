@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
-from .config import Instrument, Source, Spec, count, sources, texts
+from .config import Instrument, ProtocolName, Source, Spec, count, sources, texts
 from .errors import ConfigError, UnknownInstrument
 from .subscription import Subscription
 from .units import duration_ns, float_column, int_column, side_column, time_ns
@@ -126,13 +126,23 @@ class Engine(_core.Engine):
 
     # writers
 
-    def feed(self, name: str = "main", *, max_record_bytes: int = 8 << 20) -> _core.Feed:
+    def feed(
+        self, name: str = "main", *, max_record_bytes: int = 8 << 20, protocol: ProtocolName = "json"
+    ) -> _core.Feed:
         """The feed of this name; the first call makes it. One feed per connection: it owns cut records
         and the state of partial quotes. Records over `max_record_bytes` are refused and counted.
+
+        Raises:
+            ConfigError: the feed of this name reads another protocol.
         """
         feed = self._feeds.get(name)
         if feed is None:
-            feed = self._feeds.setdefault(name, _core.Feed(self, name, max_record_bytes))
+            feed = self._feeds.setdefault(name, _core.Feed(self, name, max_record_bytes, protocol))
+        if feed.protocol != protocol:
+            raise ConfigError(
+                f"protocol: got {protocol!r}, but the feed {name!r} reads {feed.protocol!r}; "
+                "choose another name for the feed"
+            )
         return feed
 
     def overlap(self, old: _core.Feed, new: _core.Feed, *, capacity: int = 1 << 17) -> _core.Overlap:
@@ -153,7 +163,7 @@ class Engine(_core.Engine):
     def push_bytes(
         self, data: bytes | bytearray | memoryview | str, ts_recv: int | None = None
     ) -> _core.Receipt:
-        """Decode and apply a hub payload on the feed "main"; see `Feed.push_bytes`."""
+        """Decode and apply a payload of a JSON hub on the feed "main"; see `Feed.push_bytes`."""
         return self.feed().push_bytes(data, ts_recv)
 
     def push_trades(

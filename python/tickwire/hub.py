@@ -13,7 +13,6 @@ message dispatch are not used.
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -23,10 +22,11 @@ from signalrcore.hub.base_hub_connection import BaseHubConnection
 
 from .auth import Token
 from .clock import Clock
+from .config import ProtocolName
 from .errors import ConnectionFailed, HubClosed, LoggedOut, SubscribeRefused
 from .link_limits import LinkLimits
 from .projectx import LOGOUT_TARGET
-from .protocol import RawJsonProtocol
+from .protocol import RawProtocol
 from .route import Route
 from .socketclient import SocketClient
 from .transport import HubTransport
@@ -43,11 +43,13 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
     """One connection to one hub."""
 
     transport: HubTransport
+    protocol: RawProtocol
 
     def __init__(
         self,
         route: Route,
         *,
+        protocol: ProtocolName,
         token: Token | None,
         feed: Callable[[bytes, int], Sequence[bytes]],
         on_control: Callable[[dict[str, Any]], None],
@@ -62,7 +64,7 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
             skip_negotiation=True,
             headers={},
             ssl_context=route.tls,
-            protocol=RawJsonProtocol(self._take),
+            protocol=RawProtocol(protocol, self._take),
         )
         self._feed = feed
         self._on_control = on_control
@@ -147,10 +149,11 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
     def _dispatch(self, record: bytes) -> None:
         self.controls += 1
         try:
-            message = json.loads(record)
-        except (ValueError, RecursionError):
-            # Strict JSON, or the feed had not handed it on, but beyond what Python's parser takes:
-            # a number of thousands of digits, or absurd nesting. Nothing of the sort is for us.
+            message = self.protocol.message_of(record)
+        except ValueError:
+            # Well-formed, or the feed had not handed it on, but beyond what Python's parsers take (a
+            # number of thousands of digits, absurd nesting), or not what its type calls for. Nothing
+            # of the sort is for us.
             self.unreadable_controls += 1
             return
         kind = message.get("type")

@@ -72,15 +72,15 @@ class Link:
         method = call.method if not undo or call.undo is None else call.undo
         return self.hub.call(method, *call.arguments)
 
-    def subscribe(self, calls: Sequence[Call], step: Callable[[float], None]) -> None:
-        """Ask for all of `calls` and wait until the last is confirmed, letting `step` do the reading.
+    def subscribe(self, step: Callable[[float], None]) -> None:
+        """Ask for all that is wanted and wait until the last is confirmed, letting `step` do the reading.
 
         Raises `SubscribeRefused` for the first that the hub refuses and nobody else waits for.
         """
         limits, wanted, clock = self._plan.limits, self._plan.wanted, self._plan.clock
         deadline_s = clock.monotonic_s() + limits.subscribe_s
         wanted.forget()
-        pending = [(call, self.call(call)) for call in calls]
+        pending = [(call, self.call(call)) for call in wanted.all()]
         for call, future in pending:
             while not future.done():
                 remaining_s = deadline_s - clock.monotonic_s()
@@ -122,6 +122,7 @@ class Link:
         plan = self._plan
         return MarketHub(
             plan.route,
+            protocol=plan.protocol,
             token=self.token,
             feed=self._push,
             on_control=plan.on_control,
@@ -138,4 +139,9 @@ class Link:
         counters.accepted += receipt.accepted
         counters.rejected += receipt.rejected
         counters.duplicates += receipt.duplicates
+        if receipt.rejected and self.feed.is_lost:
+            raise ConnectionFailed(
+                "the hub sent no length where a message should begin; what follows cannot be read",
+                fault="violation",
+            )
         return receipt.control

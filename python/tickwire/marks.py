@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .arrivals import Arrivals
-from .events import Gap
+from .events import Gap, VolumeDrift
 from .link import Link
+from .reconcile import Drift
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -41,15 +42,19 @@ class LiveMarks:
         arrivals: Arrivals,
         tell: Callable[..., None],
         refill: Refill | None,
+        audit: Callable[[Link], Sequence[Drift]],
         watch: Sequence[Watch],
     ) -> None:
-        """`grace_ns`: how far behind the venue's clock idle bars are closed; None: clock="event"."""
+        """`grace_ns`: how far behind the venue's clock idle bars are closed; None: clock="event". `audit`
+        says where the trades of a link do not add up to what the hub publishes.
+        """
         self._engine = engine
         self._symbols = tuple(symbols)
         self._grace_ns = grace_ns
         self._arrivals = arrivals
         self._tell = tell
         self._refill = refill
+        self._audit = audit
         self._watch = tuple(watch)
 
     def advance(self, now_ns: int) -> None:
@@ -88,6 +93,15 @@ class LiveMarks:
             trade = self._engine.last(symbol)
             if trade is not None and trade.ts_recv is not None:
                 self._arrivals.look(symbol, trade.ts_recv, trade.ts_event)
+        for drift in self._audit(link):
+            self._tell(
+                VolumeDrift,
+                symbol=drift.symbol,
+                start_ns=drift.start_ns,
+                end_ns=drift.end_ns,
+                missing=drift.missing,
+            )
+            self.doubt(drift.symbol, drift.start_ns, drift.end_ns, "volume drift")
         for look in self._watch:
             look(link)
 

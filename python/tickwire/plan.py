@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .clock import Clock
+from .config import ProtocolName
 from .events import Event
 from .link_limits import LinkLimits
 from .login import Login
+from .reconcile import Volumes
 from .route import Route
 from .tasks import Tasks
 from .wanted import Wanted
@@ -42,6 +44,11 @@ class Feed(Protocol):
 
     def push_bytes(self, data: bytes, ts_recv: int | None = None) -> Receipt: ...
     def reset(self) -> None: ...
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing can be read until `reset`."""
+
+    def volumes(self) -> Mapping[str, Volumes]: ...
 
 
 class OverlapReport(Protocol):
@@ -101,6 +108,7 @@ class Plan:
     name: str
     """Of the client; threads, events and log records carry it."""
     route: Route
+    protocol: ProtocolName
     login: Login
     feeds: tuple[Feed, Feed]
     """The feed of a connection, and the one of the connection that is opened beside it."""

@@ -200,7 +200,7 @@ TABLE: tuple[Rule, ...] = (
     Rule("degraded", "health asked for a new connection", _fault("degraded"), "none"),
     Rule(
         "violation",
-        "not a WebSocket, a broken frame, a message over the size limit",
+        "not a WebSocket, a broken frame, a message over the size limit or without a length",
         _fault("violation"),
         "back-off",
     ),

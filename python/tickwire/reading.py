@@ -6,6 +6,8 @@ what had been delivered raises the reason instead of ending as if all were well.
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Self
@@ -13,7 +15,7 @@ from typing import Self
 from .errors import ConnectionFailed, SubscriptionClosed
 from .subscription import Item, Subscription
 
-__all__ = ["LiveSubscription", "SubscriptionQueue"]
+__all__ = ["LiveSubscription", "LiveSubscriptions", "SubscriptionQueue"]
 
 
 class SubscriptionQueue:
@@ -108,3 +110,32 @@ class LiveSubscription:
         error = self._failure()
         if error is not None:
             raise ConnectionFailed(f"the client has ended: {error}") from error
+
+
+class LiveSubscriptions:
+    """The subscriptions of one client that anybody still holds. From any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: weakref.WeakSet[LiveSubscription] = weakref.WeakSet()
+
+    def add(self, live: LiveSubscription) -> None:
+        """One more."""
+        with self._lock:
+            self._held.add(live)
+
+    def close(self) -> None:
+        """Close all of them; what they hold can still be read."""
+        for live in self._all():
+            live.close()
+
+    def pressure(self) -> tuple[float, int, int]:
+        """How full the fullest is, 0 to 1, and what all of them have published and shed so far."""
+        counts = [(live.stats(), live.capacity) for live in self._all()]
+        fill = max((stats["pending"] / capacity for stats, capacity in counts), default=0.0)
+        published = sum(stats["published"] for stats, _ in counts)
+        return min(1.0, fill), published, sum(stats["shed"] for stats, _ in counts)
+
+    def _all(self) -> list[LiveSubscription]:
+        with self._lock:
+            return list(self._held)

@@ -42,8 +42,6 @@ _READ_BYTES = 262_144
 # A hub that makes the client write this much without reading any of it is not going to.
 _MAX_UNSENT_BYTES = 1 << 20
 
-_TEXT = 0x1
-
 # The close code with which hubs turn away who may not be there (RFC 6455, 7.4.1).
 _POLICY_VIOLATION = 1008
 
@@ -68,6 +66,8 @@ class SocketClient(BaseClient):  # type: ignore[misc]
         self._clock = clock
         self._waiter = waiter
         self._dialer = Dialer(tls=route.tls, proxies=route.proxies, clock=clock, waiter=waiter)
+        self._connection_id: Secret | None = None
+        self._opening = Deadline(0.0, f"{route.address.netloc} was not dialled")
         self._sock: socket.socket | None = None
         self._socket: WebSocket | None = None
         self._glued = b""
@@ -95,16 +95,25 @@ class SocketClient(BaseClient):  # type: ignore[misc]
     def connect(self) -> None:
         """Negotiate where that is wanted, connect and upgrade, each within its limit of `LinkLimits`.
 
-        An open socket is never left behind.
+        An open socket is never left behind. The three steps can also be taken one by one.
         """
-        connection_id = self._negotiate() if self._route.negotiate else None
-        deadline = self._deadline(self._limits.connect_s)
+        self.negotiate()
+        self.dial()
+        self.upgrade()
+
+    def dial(self) -> None:
+        """Open a socket; `upgrade`, which has to follow, ends within the same limit."""
+        self._opening = self._deadline(self._limits.connect_s)
+        self._sock = self._dialer.dial(self._address, self._opening)
+
+    def upgrade(self) -> None:
+        """Make a WebSocket of what `dial` opened; on return messages can be sent."""
         upgrade = Upgrade(
-            self._address, self._token, token_in=self._route.token_in, connection_id=connection_id
+            self._address, self._token, token_in=self._route.token_in, connection_id=self._connection_id
         )
-        self._sock = self._dialer.dial(self._address, deadline)
+        phase = "waiting for the answer to the HTTP upgrade"
         try:
-            self._dialer.converse(self._sock, upgrade, deadline, "waiting for the answer to the HTTP upgrade")
+            self._dialer.converse(self._live(), upgrade, self._opening, phase)
         except BaseException:
             self.dispose()
             raise
@@ -112,8 +121,10 @@ class SocketClient(BaseClient):  # type: ignore[misc]
         self._socket = WebSocket(self._limits.max_message_bytes)
         self._stamp_read()
 
-    def _negotiate(self) -> Secret | None:
-        """Ask for a connection, where the hub says; its id. The hub may turn out to be elsewhere."""
+    def negotiate(self) -> None:
+        """Ask for a connection, if the route says so. The hub may turn out to be elsewhere."""
+        if not self._route.negotiate:
+            return
         deadline = self._deadline(self._limits.negotiate_s)
         negotiation = Negotiation(self._address, self._token)
         while not negotiation.is_done:
@@ -125,7 +136,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
         self._address, self._token = negotiation.address, negotiation.token
         self._redactor.add(negotiation.token)
         self._redactor.add(negotiation.connection_id)
-        return negotiation.connection_id
+        self._connection_id = negotiation.connection_id
 
     def _deadline(self, limit_s: float) -> Deadline:
         text = f"no connection to {self._address.netloc} within {limit_s} s"
@@ -221,18 +232,20 @@ class SocketClient(BaseClient):  # type: ignore[misc]
 
     # Writing
 
-    def send(self, message: str | bytes, opcode: int = _TEXT, **_: object) -> None:
-        """Queue one message and see that it goes out. From any thread; never blocks."""
+    def send(self, message: str | bytes, **_: object) -> None:
+        """Queue one message, `str` as text and `bytes` as binary, and see that it goes out. From any
+        thread; never blocks.
+        """
         # What ended it says more than that nothing can be sent.
         if self._failure is not None:
             raise self._failure
         with self._lock:
             if self._socket is None:
                 raise ConnectionFailed(f"not connected to {self._address.netloc}; nothing was sent")
-            if opcode == _TEXT:
-                self._socket.send_text(message if isinstance(message, str) else message.decode())
+            if isinstance(message, str):
+                self._socket.send_text(message)
             else:
-                self._socket.send_binary(message if isinstance(message, bytes) else message.encode())
+                self._socket.send_binary(message)
             self._out += self._socket.output()
         self._waiter.wake()
 

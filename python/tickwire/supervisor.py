@@ -36,6 +36,9 @@ _EXPIRY_SLACK_NS = 5_000_000_000
 _SWAP_AHEAD_NS = 60_000_000_000
 
 
+_COUNTED = tuple(field.name for field in dataclasses.fields(Counters) if field.name != "last_error")
+
+
 class Supervisor:
     """Owns the thread. `start` once, `stop` from anywhere."""
 
@@ -88,8 +91,7 @@ class Supervisor:
 
     def counted(self) -> dict[str, int]:
         """Counters, the living connection included."""
-        counts = dataclasses.asdict(self._counters)
-        del counts["last_error"]
+        counts = {name: getattr(self._counters, name) for name in _COUNTED}
         attempt = self._attempt
         if attempt is not None:
             for name, count in attempt.link.counted().items():

@@ -64,15 +64,18 @@ class Swap:
             link.step(_SLICE_S)
 
         overlap = plan.overlap(self._old.feed, link.feed)
+        heard = plan.wanted.heard()
         complete_ns = None
         try:
-            link.subscribe(plan.wanted.all(), pump)
+            link.subscribe(pump)
             overlap.ready()
             complete_ns = plan.clock.now_ns()
             settled_s = plan.clock.monotonic_s() + _SETTLE_S
             while plan.clock.monotonic_s() < settled_s and not self._is_settled(overlap, link):
                 pump(_SLICE_S)
         finally:
+            if complete_ns is None:
+                plan.wanted.recall(heard)
             report = overlap.end(link.feed if complete_ns is not None else self._old.feed)
             for symbol, start_ns, end_ns in report.uncertain:
                 plan.marks.doubt(symbol, start_ns, end_ns, "overlap uncertain")

@@ -20,7 +20,7 @@ from signalrcore.transport.websockets.websocket_transport import WebsocketTransp
 from .clock import Clock
 from .errors import ConnectionFailed, ConnectTimeout, HandshakeRefused
 from .link_limits import LinkLimits
-from .protocol import SEPARATOR, RawJsonProtocol
+from .protocol import SEPARATOR, RawProtocol
 from .socketclient import SocketClient
 from .wakeup import Stopped, Waiter
 
@@ -34,7 +34,7 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
     """One SignalR connection over one `SocketClient`."""
 
     _client: SocketClient
-    protocol: RawJsonProtocol
+    protocol: RawProtocol
 
     def __init__(
         self, client: SocketClient, *, limits: LinkLimits, clock: Clock, waiter: Waiter, **kwargs: Any
@@ -74,14 +74,15 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
         self._set_state(TransportState.connecting)
         try:
             self._client.connect()
-            self._shake_hands()
+            self.shake_hands()
         except BaseException:
             self._client.dispose()
             self._set_state(TransportState.disconnected)
             raise
         return True
 
-    def _shake_hands(self) -> None:
+    def shake_hands(self) -> None:
+        """Say which protocol is spoken, on an upgraded client; on return messages flow."""
         self.send_handshake()
         deadline_s = self._clock.monotonic_s() + self._limits.handshake_s
         while not self.handshake_received:

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from .errors import SubscribeRefused
+
 __all__ = ["Call", "Wanted"]
 
 
@@ -64,17 +66,34 @@ class Wanted:
         """How many the hub of this moment has confirmed."""
         return len(self._confirmed)
 
+    def heard(self) -> frozenset[Call]:
+        """What the hub of this moment has confirmed."""
+        with self._lock:
+            return frozenset(self._confirmed)
+
     def forget(self) -> None:
         """A new connection: nothing is confirmed any more."""
         with self._lock:
             self._confirmed.clear()
+            idle = self._idle()
+        _tell(idle)
+
+    def recall(self, heard: frozenset[Call]) -> None:
+        """The connection before goes on, with what it had confirmed."""
+        with self._lock:
+            self._confirmed = set(heard)
 
     def take(self) -> tuple[list[Call], list[Call]]:
-        """What the hub has to be asked for, and what it has to be told is no longer wanted."""
+        """What the hub has to be asked for, and what it has to be told is no longer wanted.
+
+        To be called when no answer is on its way. Who waits for what is so already is told.
+        """
         with self._lock:
             missing = [call for call in self._calls if call not in self._confirmed]
             surplus = [call for call in self._confirmed if call not in self._calls]
-            return missing, surplus
+            idle = self._idle()
+        _tell(idle)
+        return missing, surplus
 
     @property
     def has_changed(self) -> bool:
@@ -96,12 +115,7 @@ class Wanted:
             elif waiting:
                 # Whoever asked for it is told, and it is not asked for again.
                 self._calls.pop(call, None)
-        for future in waiting:
-            if not future.done():
-                if error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(error)
+        _tell((future, error) for future in waiting)
         return bool(waiting)
 
     def close(self, error: BaseException) -> None:
@@ -109,9 +123,17 @@ class Wanted:
         with self._lock:
             waiting = [future for futures in self._waiting.values() for future in futures]
             self._waiting.clear()
-        for future in waiting:
-            if not future.done():
-                future.set_exception(error)
+        _tell((future, error) for future in waiting)
+
+    def _idle(self) -> list[tuple[Future[None], BaseException | None]]:
+        """Who waits for what the hub will not be asked, and why not: it is so, or it was taken back."""
+        settled: list[tuple[Future[None], BaseException | None]] = []
+        for call, wanted in list(self._waiting):
+            heard = call in self._confirmed
+            if (call in self._calls) == heard:
+                error = None if wanted == heard else SubscribeRefused(f"{call} was taken back meanwhile")
+                settled += [(future, error) for future in self._waiting.pop((call, wanted))]
+        return settled
 
     def _change(self, calls: Iterable[Call], *, wanted: bool) -> Future[None]:
         answers: list[Future[None]] = []
@@ -128,6 +150,14 @@ class Wanted:
                 self._waiting.setdefault((call, wanted), []).append(answer)
                 answers.append(answer)
         return _all_of(answers)
+
+
+def _tell(settled: Iterable[tuple[Future[None], BaseException | None]]) -> None:
+    for future, error in settled:
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
 
 
 def _all_of(answers: list[Future[None]]) -> Future[None]:

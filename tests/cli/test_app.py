@@ -10,7 +10,7 @@ import pytest
 
 import tickwire
 
-COMMANDS = ["demo", "replay", "bench"]
+COMMANDS = ["demo", "replay", "bench", "doctor", "contracts"]
 
 
 def test_version(run) -> None:

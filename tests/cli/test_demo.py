@@ -56,6 +56,9 @@ def test_json(run_json) -> None:
     assert result["bars_closed"] >= 3
     assert len(result["instruments"]) == 3
     assert result["timeframes"] == ["1s", "1m"]
+    health = result["health"]
+    assert health["state"] in ("healthy", "degraded", "unhealthy")
+    assert health["score"] == pytest.approx(100 - sum(deduction for _, deduction, _ in health["reasons"]))
     for path in ("engine", "strategy"):
         quantiles = result["latency_us"][path]
         assert 0 < quantiles["p50"] <= quantiles["p99"]

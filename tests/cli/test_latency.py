@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,7 +41,6 @@ def test_what_is_out_of_range_is_counted_at_its_ends() -> None:
 @pytest.fixture
 def parts() -> tuple[TimedEngine, Strategy, Latency]:
     engine = TimedEngine(tw.Instrument("ES", tick_size=0.25), ["1s"])
-    engine.reads = deque()
     strategy = Strategy(engine.subscribe(trades=True))
     return engine, strategy, Latency(engine, strategy)
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 import tickwire as tw
 from tickwire.cli import screen
+from tickwire.health import Health, Reason, Signals
 
 SYMBOLS = {"CON.F.US.EP.Z26": (0.25, 6_450.25), "CON.F.US.TYA.Z26": (0.015625, 111.515625)}
 START_NS = 1_700_000_000_000_000_000
@@ -52,6 +53,9 @@ def view(*, ticks: int = 3, rejections: dict[str, int] | None = None) -> screen.
         shed=0,
         memory_bytes=1_500_000,
         state="live",
+        health=Health(
+            72.4, "degraded", (Reason("late data", 25.0, "3 s"),), 100.0, 5.0, Signals(connected=True)
+        ),
         bars_closed=4,
         rows=tuple(rows),
     )
@@ -92,7 +96,7 @@ def test_80_columns_show_the_open_bar_in_full_and_the_end_of_the_closed_one() ->
 @pytest.mark.parametrize("height", [10, 12, 13, 14, 40])
 def test_a_low_window_names_what_it_leaves_out(height: int) -> None:
     lines = drawn(view(), 80, height)
-    assert len(lines) <= max(height, 11)
+    assert len(lines) <= max(height, 12)
     shown = sum(" 1s " in line or " 1m " in line for line in lines)
     left = 4 - shown
     assert any(f"and {left} more" in line for line in lines) == (left > 0)
@@ -108,6 +112,7 @@ def test_header_numbers() -> None:
         "ring 25%",
         "waiting 3",
         "1.5 MB",
+        "72 degraded   late data -25",
     ):
         assert piece in text
     assert "1,002   late 2   band 1,000" in text
@@ -125,6 +130,7 @@ def test_a_line_for_a_log_holds_the_counts() -> None:
     assert "\n" not in line
     assert "received 6" in line
     assert "bars closed 4" in line
+    assert "health 72 degraded" in line
 
 
 def test_short_names_stay_apart() -> None:

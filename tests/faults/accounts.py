@@ -45,8 +45,8 @@ class Seen:
         outcome: what became of the client.
         rows: the rows of the policy table that failures fell under, in order.
         user_rows: those of the client of the user hub.
-        recovery_s: from the strike (before subscribe: from the start) until all flowed again or the
-            client had ended; None if nothing was interrupted.
+        recovery_s: from the last byte heard (before subscribe: from the start) until all flowed again or
+            the client had ended; None if nothing was interrupted.
         events: all that the client told.
         error: why it ended.
         connections: the hub's accounts of the market hub's connections, by number.

@@ -1,7 +1,7 @@
 """The fault matrix as data: what is broken, and what a client has to do about it in each phase.
 
 A `Case` is one row. Its fault is one of the embedded hub, or of the two that are defined here. `Phase`
-says when they strike, and `Case.expected` what must follow. `rig` runs a case, `test_matrix` judges.
+says when it strikes, `Case.expected_rows` and `Case.outcome` what must follow. `rig` runs a case, `test_matrix` judges.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ SYMBOL = sim.Market(2).symbols[0]
 """One of the two instruments of every case."""
 
 _SHORT_S = 0.15 * UNIT_S
-_SILENCE = {"heartbeat_s": 0.1 * UNIT_S, "silence_s": 0.4 * UNIT_S}
+_SILENCE = {"heartbeat_s": 0.1 * UNIT_S, "silence_s": 0.6 * UNIT_S}
+_HALF = b'{"type":1,"target":"GatewayTrade","arguments":["CON.F.US'
 _PRINTS = [
     {"symbolId": SYMBOL, "price": 6450.25, "timestamp": "2026-01-05T15:00:00Z", "type": 0, "volume": 1},
     {"symbolId": SYMBOL, "price": 6450.50, "timestamp": "2026-01-05T15:00:00Z", "type": 1, "volume": 2},
@@ -180,7 +181,7 @@ def _code(code: int, end: Any = "echo", row: str = "link lost") -> Case:
 
 CASES: tuple[Case, ...] = (
     # The way there
-    Case(name="refused, for 50 ms", fault=sim.Unlisten(0.05), rows=("unreachable",), repeats=True),
+    Case(name="refused twice", fault=sim.Unlisten(), rows=("unreachable",) * 2, repeats=True),
     _hang("connect", "connect_s"),
     _hang("upgrade", "connect_s"),
     _hang("handshake", "handshake_s"),
@@ -266,6 +267,11 @@ CASES: tuple[Case, ...] = (
     Case(name="fragments of 16 bytes, pings between", fault=sim.Fragment(16, pings=True), rate=1_000.0),
     Case(name="dribble of 37 bytes", fault=sim.Dribble(37), rate=1_000.0),
     Case(name="records over two messages", fault=sim.Split()),
+    _link(
+        "close frame in the middle of a record",
+        sim.Inject(b"\x81" + bytes([len(_HALF)]) + _HALF + b"\x88\x02\x03\xe9", "bytes"),
+        loses=True,
+    ),
     Case(name="records glued to a ping", fault=sim.Inject(b'{"type":6}\x1e', glued=True)),
     Case(
         name="malformed record",
@@ -305,12 +311,14 @@ CASES: tuple[Case, ...] = (
         times=None,
         ends="always",
     ),
-    _link("GatewayLogout", sim.Logout(), row="logged out", user_hub=True),
+    # The client ends the link at the event, whatever comes behind it.
+    _link("GatewayLogout", sim.Logout(), row="logged out", loses=True, user_hub=True),
     Case(
         name="GatewayLogout, always",
         fault=sim.Logout(),
         rows=("logged out", "session taken over"),
         repeats=True,
+        loses=True,
         times=None,
         ends="always",
         user_hub=True,

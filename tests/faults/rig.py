@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Self
+from typing import Self, TypeVar
 
 import tickwire as tw
 from faults.accounts import Accounts, Seen
@@ -21,7 +21,7 @@ from hubs import PATIENCE_S, UNIT_S
 from tickwire import sim
 from tickwire.client import Client
 from tickwire.connecting import connect
-from tickwire.events import Connected, Event
+from tickwire.events import Connected, Disconnected, Event
 from tickwire.link_limits import LinkLimits
 from tickwire.login import Login
 from tickwire.login_limits import LoginLimits
@@ -29,8 +29,14 @@ from tickwire.policy import Failure
 
 __all__ = ["Rig"]
 
+E = TypeVar("E", bound=Event)
+
 _BEFORE = 40
 """Ticks on a connection before it is struck, and of the last one before it is believed."""
+_BEHIND = 30
+"""Ticks from the moment at which a fault is armed on a living connection to the one at which it strikes."""
+_SLOT_S = 0.005
+"""Ticks of so much time are sent at once."""
 _POLL_S = 0.002
 
 _LOGIN = LoginLimits(
@@ -54,13 +60,15 @@ class Rig:
         self.phase = phase
         self._stack = contextlib.ExitStack()
         market = sim.Market(2, rate=case.rate, burst=0.0, mix={"trade": 0.5, "quote": 0.5})
-        self.hub = sim.Hub(market, **case.hub)
+        self.hub = sim.Hub(market, slot_s=_SLOT_S, **case.hub)
         self.engine = tw.Engine(
             [tw.Instrument(one.symbol, tick_size=one.tick_size) for one in market.contracts],
             timeframes=["1s"],
         )
         self.rows: list[str] = []
         self.user_rows: list[str] = []
+        self._began_ns: int | None = None
+        self._ended_ns = 0
         self._held = threading.Event()
         self._called = threading.Event()
 
@@ -85,7 +93,8 @@ class Rig:
             limits=limits,
             process_failure=self._failed,
         )
-        self._events = self.client.events()
+        self._stream = self.client.events()
+        self._told: list[Event] = []
         self._stack.callback(self.client.close)
         self.user: Client | None = None
         if self.case.user_hub:
@@ -117,10 +126,9 @@ class Rig:
 
     def run(self) -> Seen:
         """All of it; to be called once."""
-        told: list[Event] = []
         if self.phase is Phase.BEFORE:
             self._strike(stage="handshake")
-            began_ns = time.time_ns()
+            self._began_ns = time.time_ns()
             self._start()
         else:
             self._start()
@@ -129,26 +137,26 @@ class Rig:
                 self.source.fails = self.phase is Phase.UNRENEWED
                 self.clock.jump(Source.TO_RENEWAL_S)
                 until(self.source.renewing.is_set, "a renewal")
-            began_ns = time.time_ns()
             self._strike(stage=None)
         self._recover()
         if self.phase.is_refresh:
-            self._answer_renewal(told)
-        told += self._events.poll()
+            self._answer_renewal()
         outcome: Outcome = (
             "ends" if self.client.state == "failed" else "comes back" if self.rows else "lives on"
         )
-        return self._seen(outcome, began_ns, told)
+        return self._seen(outcome)
 
     def _start(self) -> None:
         self.client.__enter__()
         if self.user is not None:
             self.user.__enter__()
+            if self.phase is not Phase.BEFORE:
+                self.user.wait_live(PATIENCE_S)
 
     def _strike(self, stage: sim.Stage | None) -> None:
         """Let the faults strike: what waits for an attempt is armed, and the living connection ended."""
         case, fault, hub = self.case, self.case.fault, self.hub
-        number = None if stage is not None else self._newest().id
+        living = None if stage is not None else self._newest()
         if isinstance(fault, SlowConsumer):
             self.client.on_trade(self._hold)
         elif isinstance(fault, ExpireToken):
@@ -161,10 +169,16 @@ class Rig:
             # What strikes for ever strikes both hubs, what strikes once the one that is looked at.
             only = "/hubs/market" if case.times == 1 else None
             hub.fault(fault, at="handshake", only=only, times=case.times)
-        else:
-            hub.fault(fault, connection=number)
-        if number is not None and case.needs_break:
-            hub.fault(sim.Drop("fin"), connection=number)
+        elif living is not None:
+            self._strike_between(fault, living)
+        if living is not None and case.needs_break:
+            self._strike_between(sim.Drop("fin"), living)
+
+    def _strike_between(self, fault: sim.LinkFault, living: sim.ConnectionInfo) -> None:
+        """Strike among ticks that are sent at once, so that the client finds both in one read."""
+        ticks = living.sent.ticks + _BEHIND
+        self.hub.fault(fault, connection=living.id, after_ticks=ticks)
+        until(lambda: self.hub.connection(living.id).sent.ticks >= ticks, "the strike")
 
     def _hold(self, _: object) -> None:
         self._called.set()
@@ -182,10 +196,15 @@ class Rig:
         user = self.user
         if case.outcome(phase) == "ends":
             until(lambda: self.client.state == "failed", "the end")
+            self._ended_ns = time.time_ns()
             if user is not None:
                 until(lambda: user.state == "failed", "the end of the user hub")
             return
         until(lambda: len(self.rows) >= len(rows), f"{len(rows)} failures")
+        if isinstance(case.fault, sim.Unlisten):
+            self.hub.fault(sim.Listen())
+        ups = 2 if rows and phase is not Phase.BEFORE else 1
+        until(lambda: len(self._heard(Connected)) == ups, "all streams")
         self._flows(_BEFORE)
         if user is not None:
             until(lambda: user.state == "live", "the user hub")
@@ -197,7 +216,7 @@ class Rig:
             self.clock.jump(_LOGIN.fetch_s)
             until(lambda: self.login.status()["given_up"] == 1, "the end of the renewal's time")
 
-    def _answer_renewal(self, told: list[Event]) -> None:
+    def _answer_renewal(self) -> None:
         """Let the renewal go, and wait until its answer was taken or left."""
         given_up = self.login.status()["given_up"]
         assert not self.source.returned.is_set()
@@ -208,13 +227,13 @@ class Rig:
             return
         failed = self.phase is Phase.UNRENEWED
         kind = tw.events.TokenRenewalFailed if failed else tw.events.TokenRenewed
-
-        def heard() -> bool:
-            told.extend(self._events.poll())
-            return any(isinstance(event, kind) for event in told)
-
-        until(heard, kind.__name__)
+        until(lambda: self._heard(kind), kind.__name__)
         self._flows(_BEFORE)
+
+    def _heard(self, kind: type[E]) -> list[E]:
+        """The events of this type so far."""
+        self._told += self._stream.poll()
+        return [event for event in self._told if isinstance(event, kind)]
 
     def _flows(self, ticks: int) -> None:
         """Wait for so many more ticks of a connection that is live."""
@@ -236,20 +255,16 @@ class Rig:
         """For `Case.shows`."""
         return Struck(self.hub, self._newest())
 
-    def _seen(self, outcome: Outcome, began_ns: int, told: list[Event]) -> Seen:
+    def _seen(self, outcome: Outcome) -> Seen:
         if outcome != "ends":
             self._drain()
             self.accounts.close_attempt()
-            ended_ns = next((e.ts for e in reversed(told) if isinstance(e, Connected)), None)
-        else:
-            ended_ns = time.time_ns()
-        interrupted = self.phase is Phase.BEFORE or outcome != "lives on"
         return Seen(
             outcome=outcome,
             rows=tuple(self.rows),
             user_rows=tuple(self.user_rows),
-            recovery_s=(ended_ns - began_ns) / 1e9 if interrupted and ended_ns is not None else None,
-            events=told,
+            recovery_s=self._recovery_s(),
+            events=self._heard(Event),
             error=self.client.error,
             connections={info.id: info for info in self._market()},
             ticks=self.accounts.ticks,
@@ -257,6 +272,14 @@ class Rig:
             logins=self.source.logins,
             login=self.login.status(),
         )
+
+    def _recovery_s(self) -> float | None:
+        """How long data was missing, as far as the client can know."""
+        up, lost = self._heard(Connected), self._heard(Disconnected)
+        began_ns = lost[0].last_heard_ns if lost else self._began_ns
+        if began_ns is None:
+            return None
+        return ((up[-1].ts if self.client.state == "live" else self._ended_ns) - began_ns) / 1e9
 
     def _drain(self) -> None:
         """Let nothing more be sent on the living connection, and wait for what is under way."""

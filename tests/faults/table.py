@@ -15,12 +15,12 @@ _INTRODUCTION = """\
 
 What a client does about each fault of a hub, a link, a login or a consumer, and how long it takes. Made by
 `TICKWIRE_WRITE_FAULTS=1 pytest tests/faults`, which runs every row against the embedded hub on real
-sockets, in four phases:
+sockets, in these phases:
 
 - *before subscribe*: on the first attempt, in the place of an answer or behind the answer to the
-  handshake; the time is from the start of the client.
+  handshake.
 - *while streaming*: on a living connection. What strikes attempts to connect does so when a FIN has ended
-  it, so the time has that reconnect in it.
+  it, so that the time has that reconnect in it.
 - *during refresh*: the same while the login server does not answer the renewal of the token. It answers
   with a new token (first time) or with an error (second time) when the client has recovered, and neither
   touches the connection.
@@ -40,9 +40,10 @@ After each run these hold, or the test fails:
   hangs delays nothing but a login that has to follow, and that no longer than `LoginLimits.fetch_s`.
 - No thread, task, socket or file descriptor is left.
 
-*Time* is from the strike until all streams flow again, or until the client has ended, in milliseconds. In
-the tests the back-off is 5 to 20 ms, limits of what does not answer are 150 ms, the limit of silence is 400 ms,
-and the clock of the login jumps to the end of `fetch_s`. A dash: nothing was interrupted.
+Times are in milliseconds, from the last byte heard (before subscribe: from the start of the client) until
+all streams flow again, or until the client has ended. In the tests the back-off is 5 to 20 ms, what does not
+answer is given 150 ms, silence 600 ms, and the clock of the login jumps to the end of `fetch_s`. A dash:
+nothing was interrupted.
 """
 
 _HEAD = """\

@@ -74,7 +74,11 @@ def check_rows(case: Case, phase: Phase, seen: Seen) -> None:
     expected = case.expected_rows(phase)
     if case.instead is not None and seen.rows[-1:] == (case.instead,):
         expected = (*expected[:-1], case.instead)
-    if case.repeats:
+    if case.user_hub and case.repeats:
+        # The other hub's logout may end the link ahead of the handshake, when there is no telling why.
+        told = tuple(row for row in seen.rows if row != "link lost")
+        assert collapsed(told) == [row for row in expected if row != "link lost"]
+    elif case.repeats:
         assert collapsed(seen.rows) == collapsed(expected)
     else:
         assert seen.rows == expected
@@ -101,12 +105,13 @@ def check_rows(case: Case, phase: Phase, seen: Seen) -> None:
 def check_accounts(case: Case, phase: Phase, seen: Seen, engine: tw.Engine) -> None:
     """Connection by connection the engine has counted what the hub has sent; and all is accounted for."""
     assert seen.strays == 0
-    last = max(seen.connections, default=0)
-    # The one that a FIN has ended ahead of the fault has delivered everything.
-    first_loser = 2 if case.needs_break and phase is not Phase.BEFORE else 1
+    # A connection that a FIN has ended ahead of the fault has delivered everything, and so has the living one.
+    spared = {1} if case.needs_break and phase is not Phase.BEFORE else set()
+    if seen.outcome != "ends":
+        spared.add(max(seen.connections))
     for number, info in seen.connections.items():
         arrived = seen.ticks.get(number, 0)
-        if case.loses and first_loser <= number < last:
+        if case.loses and number not in spared:
             assert arrived <= info.sent.ticks
         else:
             assert arrived == info.sent.ticks, (number, info)
@@ -164,7 +169,10 @@ def check_login(case: Case, phase: Phase, seen: Seen) -> None:
         logouts = 3 if case.times is None else 1
         assert seen.login["logouts"] == logouts
         assert seen.logins == (3 if case.times is None else 2)
-        assert set(seen.user_rows) <= {"logged out", "link lost", "session taken over"}
+        if case.times is None:
+            assert set(seen.user_rows) <= {"logged out", "link lost", "session taken over"}
+        elif phase is not Phase.BEFORE:
+            assert seen.user_rows == ("logged out",)
     else:
         blamed = sum(row in ("unauthorized", "handshake refused", "closed") for row in rows)
         # The last refusal ends the client, which asks for no other token.

@@ -1,8 +1,8 @@
-"""The `tickwire` command: `demo`, `replay` and `bench`.
+"""The `tickwire` command: `demo`, `replay`, `bench`, `doctor` and `contracts`.
 
 It needs the `[cli]` extra (typer and rich), which is imported when a command runs; without it the
-command says what to install. Exit status: 0, or 1 if a demo lost ticks, or 2 for input that cannot
-work, with one sentence on stderr. With `--json` the last line on stdout is one JSON object.
+command says what to install. Exit status: 0, or 1 if a demo lost ticks or the doctor found
+something wrong, or 2 for what cannot work, with one sentence on stderr. With `--json` the last line on stdout is one JSON object.
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@ import typer
 from tickwire import __version__
 
 from .bench import bench
+from .contracts import contracts
 from .demo import demo
+from .doctor import doctor
 from .replay import replay
 
 __all__ = ["run"]
@@ -27,6 +29,8 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(replay)
 app.command()(bench)
+app.command()(doctor)
+app.command()(contracts)
 
 
 def _show_version(wanted: bool) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tickwire.client import Client
+    from tickwire.health import Health
     from tickwire.sim import Contract
     from tickwire.subscription import Subscription
 
@@ -134,13 +135,15 @@ def _run(engine: TimedEngine, settings: _Settings) -> dict[str, Any]:
         strategy.start()
         watch = _Watch(engine, client, Latency(engine, strategy), ticks, settings)
         _show(watch, hub, settings)
+        # Without the hub the connection is down.
+        health = client.health()
         totals = hub.stop()
         _await(engine, totals["sent"])
         client.close()
         # Closed, it ends the strategy's loop once everything has been taken.
         ticks.close()
         strategy.join()
-        return watch.outcome(totals)
+        return watch.outcome(totals, health)
 
 
 def _await(engine: TimedEngine, sent: int) -> None:
@@ -193,6 +196,7 @@ class _Watch:
             shed=delivery["shed"],
             memory_bytes=self._engine.memory()["total"],
             state=self._client.state,
+            health=self._client.health(),
             bars_closed=self._bars_closed(),
             rows=tuple(self._rows()),
         )
@@ -203,7 +207,7 @@ class _Watch:
         elapsed_s = view.elapsed_s if view.total_s is None else min(view.elapsed_s, view.total_s)
         return replace(view, state="ended", elapsed_s=elapsed_s, rate=view.stats["received"] / elapsed_s)
 
-    def outcome(self, totals: dict[str, Any]) -> dict[str, Any]:
+    def outcome(self, totals: dict[str, Any], health: Health) -> dict[str, Any]:
         """The result, for the summary and for JSON."""
         self._latency.collect()
         stats = self._engine.stats()
@@ -217,6 +221,11 @@ class _Watch:
             "latency_us": self._latency.summary(),
             "hub_late_us": {name: round(totals["lateness"][f"{name}_us"], 1) for name in ("p50", "p99")},
             "to_strategy": self._ticks.stats(),
+            "health": {
+                "score": health.score,
+                "state": health.state,
+                "reasons": [list(reason) for reason in health.reasons],
+            },
             "instruments": list(self._engine.symbols),
             "timeframes": list(self._engine.timeframes),
             "rate": self._settings.rate,

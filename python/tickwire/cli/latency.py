@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,22 +56,30 @@ class Histogram:
 
 
 class TimedEngine(Engine):
-    """An engine that notes when each read of its connection has been applied: (arrival, done), ns."""
+    """An engine that notes when each read of its connections has been applied: (arrival, done), ns."""
 
     reads: deque[tuple[int, int]]
 
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """As `Engine`."""
+        made = super().__new__(cls, *arguments, **options)
+        made.reads = deque()
+        return made
+
     def feed(self, name: str = "main", **options: Any) -> Any:
         """The feed, with a note taken after each push."""
-        self.reads = deque()
         return _TimedFeed(super().feed(name, **options), self.reads, Clock())
 
 
 class _TimedFeed:
     def __init__(self, feed: _core.Feed, reads: deque[tuple[int, int]], clock: Clock) -> None:
+        self._feed = feed
         self._push = feed.push_bytes
         self._reads = reads
         self._clock = clock
-        self.reset = feed.reset
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._feed, name)
 
     def push_bytes(self, data: bytes, ts_recv: int) -> _core.Receipt:
         receipt = self._push(data, ts_recv)

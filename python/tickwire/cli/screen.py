@@ -15,6 +15,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from tickwire import _core
+    from tickwire.health import Health
 
 __all__ = ["Row", "View", "line", "places", "screen", "short_names"]
 
@@ -46,6 +47,7 @@ class View:
         shed: ticks that the strategy was too slow for.
         memory_bytes: of the engine.
         state: of the client, or "ended".
+        health: of the client, while it was connected.
         bars_closed: over all instruments and timeframes.
         rows: the bars, instrument by instrument.
     """
@@ -61,6 +63,7 @@ class View:
     shed: int
     memory_bytes: int
     state: str
+    health: Health
     bars_closed: int
     rows: tuple[Row, ...]
 
@@ -83,7 +86,7 @@ def line(view: View) -> str:
         f"{view.elapsed_s:5.0f} s  {view.state}  {view.rate:,.0f} ticks/s  received {view.stats['received']:,}  "
         f"rejected {view.stats['rejected']:,}  bars closed {view.bars_closed:,}  "
         f"p50/p99 µs to engine {_quantiles(view, 'engine')}, to strategy {_quantiles(view, 'strategy')}  "
-        f"ring {view.ring:.0%}"
+        f"ring {view.ring:.0%}  health {view.health.score:.0f} {view.health.state}"
     )
 
 
@@ -115,6 +118,7 @@ def _header(view: View, width: int) -> Table:
         ("rejected", _rejected(view.stats)),
         ("latency", _latency(view)),
         ("buffers", _buffers(view)),
+        ("health", _health(view.health)),
     ):
         text.truncate(max(1, width - len("tickwire  ")), overflow="ellipsis")
         grid.add_row(label, text)
@@ -153,6 +157,15 @@ def _latency(view: View) -> Text:
 def _buffers(view: View) -> Text:
     memory = f"{view.memory_bytes / 1e6:,.1f} MB"
     return Text(f"ring {view.ring:.0%}   waiting {view.waiting:,}   shed {view.shed:,}   {memory}")
+
+
+_HEALTH = {"healthy": "green", "degraded": "yellow", "unhealthy": "red", "down": "red"}
+
+
+def _health(health: Health) -> Text:
+    text = Text(f"{health.score:.0f}", style="bold").append(f" {health.state}", style=_HEALTH[health.state])
+    reasons = "   ".join(f"{reason.cause} -{reason.deduction:.0f}" for reason in health.reasons)
+    return text.append(f"   {reasons}", style="dim not bold") if reasons else text
 
 
 def _quantiles(view: View, name: str) -> str:

@@ -45,7 +45,7 @@ pub struct Receipt {
     pub rejected: u64,
     /// Second copies, of ticks that two overlapping connections have brought; not among the received.
     pub duplicates: u64,
-    /// Records that are no market events, as their raw text.
+    /// Records that are no market events, as their raw bytes.
     pub control: Vec<Box<[u8]>>,
 }
 

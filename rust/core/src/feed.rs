@@ -73,6 +73,12 @@ impl Feed {
         self.overlap = None;
     }
 
+    /// Whether nothing can be read until [`reset`](Self::reset); see [`Decoder::is_lost`].
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.decoder.is_lost()
+    }
+
     /// Whether it is in an overlap. A push may then have to wait for the other feed's.
     #[must_use]
     pub fn is_overlapping(&self) -> bool {

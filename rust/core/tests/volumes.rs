@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use tickwire_core::Spec;
 use tickwire_core::bars::Source;
-use tickwire_core::decode::{Decoder, Volumes};
+use tickwire_core::decode::{Decoder, Protocol, Volumes};
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
 use tickwire_core::record::NO_TIME;
@@ -17,6 +17,10 @@ const BASE: i64 = 1_721_569_500_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 
 fn feed() -> Feed {
+    feed_of(Protocol::Json)
+}
+
+fn feed_of(protocol: Protocol) -> Feed {
     let spec = |symbol: &str| Spec {
         symbol: symbol.to_owned(),
         tick_size: 0.25,
@@ -26,7 +30,8 @@ fn feed() -> Feed {
         stamp_arrival: false,
         capacity: 64,
     };
-    Feed::new(Arc::new(Engine::new(SYMBOLS.map(spec).into(), &[])), Decoder::default())
+    let engine = Arc::new(Engine::new(SYMBOLS.map(spec).into(), &[]));
+    Feed::new(engine, Decoder::new(protocol, 1 << 20))
 }
 
 fn record(target: &str, symbol: &str, data: &str) -> String {
@@ -151,6 +156,38 @@ fn a_quote_without_a_time_has_that_of_its_arrival() {
     assert_eq!(volumes(&feed).baseline_ts, NO_TIME);
     feed.push(payload.replace(":5}", ":4}").as_bytes(), NO_TIME);
     assert_eq!(volumes(&feed).resets, 1);
+}
+
+#[test]
+fn messagepack_counts_the_same() {
+    let text = |text: &str| [&[0xa0 | text.len() as u8], text.as_bytes()].concat();
+    let object = |fields: &[(&str, u16)]| {
+        let mut bytes = vec![0x80 | fields.len() as u8];
+        for (name, value) in fields {
+            bytes.extend(text(name));
+            bytes.push(0xcd);
+            bytes.extend(value.to_be_bytes());
+        }
+        bytes
+    };
+    let message = |target: &str, fields: &[(&str, u16)]| {
+        let body = [
+            &[0x96, 1, 0x80, 0xc0][..],
+            &text(target),
+            &[0x92],
+            &text(SYMBOLS[0]),
+            &object(fields),
+            &[0x90],
+        ];
+        let body = body.concat();
+        [vec![body.len() as u8], body].concat()
+    };
+    let mut feed = feed_of(Protocol::MessagePack);
+    feed.push(&message("GatewayQuote", &[("bestBid", 100), ("volume", 1000)]), BASE);
+    feed.push(&message("GatewayTrade", &[("price", 100), ("volume", 300)]), BASE);
+    feed.push(&message("GatewayQuote", &[("volume", 1300)]), BASE);
+    let volumes = volumes(&feed);
+    assert_eq!((volumes.published, volumes.traded_then, volumes.trades), (1300.0, 300.0, 1));
 }
 
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString};
-use tickwire_core::decode::{DEFAULT_MAX_RECORD_BYTES, Decoder};
+use tickwire_core::decode::{DEFAULT_MAX_RECORD_BYTES, Decoder, Protocol, UnknownProtocol};
 use tickwire_core::engine::{Engine, Receipt as CoreReceipt};
 use tickwire_core::feed::Feed as CoreFeed;
 use tickwire_core::record::NO_TIME;
@@ -25,6 +25,7 @@ const RELEASE_GIL_BYTES: usize = 4096;
 pub(crate) struct Feed {
     #[pyo3(get)]
     name: String,
+    protocol: Protocol,
     engine: Arc<Engine>,
     core: Mutex<CoreFeed>,
 }
@@ -105,28 +106,32 @@ impl Feed {
 
 #[pymethods]
 impl Feed {
-    /// A feed named `name` into `engine`. Records longer than `max_record_bytes` are refused.
+    /// A feed named `name` into `engine`, of a hub that speaks `protocol`, "json" or "messagepack".
+    /// Records longer than `max_record_bytes` are refused.
     #[new]
-    #[pyo3(signature = (engine, name="main", max_record_bytes=DEFAULT_MAX_RECORD_BYTES as i64))]
-    fn new(engine: &PyEngine, name: &str, max_record_bytes: i64) -> PyResult<Self> {
+    #[pyo3(signature = (
+        engine, name="main", max_record_bytes=DEFAULT_MAX_RECORD_BYTES as i64, protocol="json"
+    ))]
+    fn new(engine: &PyEngine, name: &str, max_record_bytes: i64, protocol: &str) -> PyResult<Self> {
         let limit = usize::try_from(max_record_bytes).ok().filter(|&limit| limit > 0);
         let limit = limit.ok_or_else(|| {
             ConfigError::new_err(format!(
                 "max_record_bytes: got {max_record_bytes}, expected at least 1"
             ))
         })?;
+        let protocol = protocol
+            .parse()
+            .map_err(|error: UnknownProtocol| ConfigError::new_err(error.to_string()))?;
         let engine = engine.core();
-        let core = Mutex::new(CoreFeed::new(
-            Arc::clone(&engine),
-            Decoder::new(tickwire_core::decode::Protocol::Json, limit),
-        ));
-        Ok(Self { name: name.to_owned(), engine, core })
+        let core = CoreFeed::new(Arc::clone(&engine), Decoder::new(protocol, limit));
+        Ok(Self { name: name.to_owned(), protocol, engine, core: Mutex::new(core) })
     }
 
     /// Decode and apply one payload of the hub, cut anywhere.
     ///
     /// Args:
-    ///     data: SignalR JSON records, each ended by 0x1E; bytes-like or str.
+    ///     data: SignalR JSON records, each ended by 0x1E, bytes-like or str; or MessagePack
+    ///         messages, each behind its length, bytes-like.
     ///     ts_recv: arrival time, int ns UTC, given to every tick in it.
     #[pyo3(signature = (data, ts_recv=None))]
     fn push_bytes(&self, data: &Bound<'_, PyAny>, ts_recv: Option<i64>) -> PyResult<Py<Receipt>> {
@@ -136,6 +141,19 @@ impl Feed {
     /// Forget the cut record, the quotes and the volumes of the connection so far. Call it on reconnect.
     fn reset(&self, py: Python<'_>) {
         py.detach(|| self.lock().reset());
+    }
+
+    /// What the hub speaks: "json" or "messagepack".
+    #[getter]
+    fn protocol(&self) -> &'static str {
+        self.protocol.name()
+    }
+
+    /// Whether the hub sent something in the place of a message's length. It was counted as one
+    /// malformed record; nothing can be read any more until `reset`. Never in JSON.
+    #[getter]
+    fn is_lost(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.lock().is_lost())
     }
 
     /// The volume that this connection's quotes publish, beside that of the trades it has delivered, by

@@ -252,7 +252,7 @@ pub(crate) struct Receipt {
     rejected: u64,
     /// Second copies, of ticks that two overlapping connections have brought.
     duplicates: u64,
-    /// Records that are no market events (bytes, without the terminator), in order.
+    /// Records that are no market events (bytes, without terminator or length), in order.
     control: Py<PyTuple>,
 }
 

@@ -7,8 +7,6 @@
 //! A trade counts when it is delivered, whatever the engine makes of it, so that the difference is
 //! that of the connection alone. A total that is no number of zero or more is as absent.
 
-use rustc_hash::FxHashMap;
-
 use crate::record::{InstrumentId, NO_TIME, Trade};
 
 /// What one feed has heard of one instrument's volume.
@@ -60,12 +58,18 @@ impl Volumes {
     }
 }
 
-/// The volumes of the instruments that a feed's quotes name.
+/// The volumes of the instruments that a feed's quotes name, at the place of their index.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
-    by_instrument: FxHashMap<InstrumentId, Volumes>,
-    /// Instruments that had volumes when the connection before ended, and their resets.
-    before: FxHashMap<InstrumentId, u64>,
+    accounts: Vec<Account>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Account {
+    /// None until this connection has published a total.
+    volumes: Option<Volumes>,
+    /// Resets up to the end of the connection before.
+    resets: u64,
 }
 
 impl Ledger {
@@ -73,17 +77,22 @@ impl Ledger {
         if !(total.is_finite() && total >= 0.0) {
             return;
         }
-        if let Some(volumes) = self.by_instrument.get_mut(&instrument) {
-            return volumes.publish(total, ts);
+        let index = instrument.0 as usize;
+        if index >= self.accounts.len() {
+            self.accounts.resize(index + 1, Account::default());
         }
-        let resets = self.before.get(&instrument).copied().unwrap_or_default();
-        self.by_instrument.insert(instrument, Volumes::start(total, ts, resets));
+        let account = &mut self.accounts[index];
+        match &mut account.volumes {
+            Some(volumes) => volumes.publish(total, ts),
+            none => *none = Some(Volumes::start(total, ts, account.resets)),
+        }
     }
 
     /// Counts trades, if the instrument has a total to compare them with.
     #[inline]
     pub(super) fn trades(&mut self, instrument: InstrumentId, trades: &[Trade]) {
-        if let Some(volumes) = self.by_instrument.get_mut(&instrument) {
+        let account = self.accounts.get_mut(instrument.0 as usize);
+        if let Some(volumes) = account.and_then(|account| account.volumes.as_mut()) {
             for trade in trades {
                 if trade.size.is_finite() && trade.size >= 0.0 {
                     volumes.traded += trade.size;
@@ -95,12 +104,15 @@ impl Ledger {
 
     /// Another connection begins: every instrument is counted from its first total on.
     pub(super) fn reset(&mut self) {
-        for (instrument, volumes) in self.by_instrument.drain() {
-            self.before.insert(instrument, volumes.resets + 1);
+        for account in &mut self.accounts {
+            if let Some(volumes) = account.volumes.take() {
+                account.resets = volumes.resets + 1;
+            }
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (InstrumentId, Volumes)> {
-        self.by_instrument.iter().map(|(&instrument, &volumes)| (instrument, volumes))
+        let ids = (0..).map(InstrumentId);
+        ids.zip(&self.accounts).filter_map(|(id, account)| Some((id, account.volumes?)))
     }
 }

@@ -1,8 +1,9 @@
-//! What the decoder tests share: a sink that writes down every call, and a stream of varied records.
+//! What the decoder tests share: a sink that writes down every call, and streams of varied records.
 
 // Each test crate compiles its own copy and none uses all of it.
 #![allow(dead_code)]
 
+pub(crate) mod messages;
 pub(crate) mod model;
 
 use std::fmt;
@@ -134,12 +135,21 @@ impl Sink for Recorder {
     }
 }
 
-/// Every call that `parts`, pushed one after the other into a new decoder, lead to.
+/// Every call that `parts`, pushed one after the other into a new JSON decoder, lead to.
 pub(crate) fn decode_parts<'a>(
     parts: impl IntoIterator<Item = &'a [u8]>,
     limit: usize,
 ) -> Vec<Call> {
-    let (mut decoder, mut sink) = (Decoder::new(Protocol::Json, limit), Recorder::default());
+    decode_parts_of(Protocol::Json, parts, limit)
+}
+
+/// Every call that `parts`, pushed one after the other into a new decoder, lead to.
+pub(crate) fn decode_parts_of<'a>(
+    protocol: Protocol,
+    parts: impl IntoIterator<Item = &'a [u8]>,
+    limit: usize,
+) -> Vec<Call> {
+    let (mut decoder, mut sink) = (Decoder::new(protocol, limit), Recorder::default());
     for part in parts {
         decoder.push(part, ARRIVAL, &mut sink);
         assert!(decoder.carried_bytes() <= limit);
