@@ -263,6 +263,8 @@ def test_joining_again_fills_what_was_missed_since_the_first_time() -> None:
     bench = Bench(history, worth_bars=10)
     bench.backfiller.gap(None, T0 + 3 * NS, ["X"])
     bench.backfiller.gap(None, T0 + 5 * NS, ["X"])
+    # A clock that was set back meanwhile.
+    bench.backfiller.gap(None, T0 + 4 * NS, ["X"])
     bench.run()
     # The five seconds that were open then began at zero.
     assert sorted(history.asked) == [("1s", 0, 30), ("1s", 3, 30)]

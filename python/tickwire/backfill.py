@@ -162,27 +162,26 @@ class Backfiller:
         self._pending = (*pending, request) if request is not None else tuple(pending)
 
     def _note_gap(self, symbol: str, start_ns: int | None, end_ns: int) -> None:
-        settings = self._settings
-        most_bars = settings.gap_pages * settings.page_bars
-        joins = False
         if start_ns is None:
+            # As the engine has it: joining again says something of the time since the last time only.
             start_ns = self._joined_ns.get(symbol)
-            joins = start_ns is None
-            self._joined_ns[symbol] = end_ns
+            self._joined_ns[symbol] = max(start_ns or end_ns, end_ns)
 
         def span(timeframe: str, ts: int) -> tuple[int, int]:
             return self._engine.bar_span(symbol, timeframe, ts)
 
         for base in self._tree.bases:
-            until_ns = span(base, end_ns - 1)[1]
+            pages = self._settings.gap_pages
             if start_ns is None:
                 since_ns = self._tree.seed_start(base, span, end_ns, self._seed_ns)
-                most_bars = settings.seed_pages * settings.page_bars
-            else:
+                pages = self._settings.seed_pages
+            elif start_ns < end_ns:
                 since_ns = span(base, start_ns)[0]
-            if joins or since_ns < until_ns:
-                for tier in self._tree.tiers(base, span, since_ns, until_ns, most_bars):
-                    self._holes.add(symbol, *tier)
+            else:
+                continue
+            until_ns = span(base, end_ns - 1)[1]
+            for tier in self._tree.tiers(base, span, since_ns, until_ns, pages * self._settings.page_bars):
+                self._holes.add(symbol, *tier)
 
     def _closed_ns(self, symbol: str) -> int | None:
         return self._engine.snapshot(symbol).closing_time()
