@@ -11,7 +11,7 @@ import tickwire as tw
 from hubs import PATIENCE_S
 from tickwire import sim
 
-__all__ = ["FAST", "delivered", "engine_for", "kinds", "library_threads", "wait_for"]
+__all__ = ["FAST", "engine_for", "kinds", "library_threads", "wait_for"]
 
 FAST = tw.LinkLimits(backoff_min_s=0.01, backoff_max_s=0.05)
 """Limits for tests in real time: it comes back at once."""
@@ -40,8 +40,3 @@ def kinds(events: Iterable[tw.events.Event], *wanted: type[tw.events.Event]) -> 
 def library_threads() -> list[str]:
     """Names of the threads that the library runs now, the hub's not among them."""
     return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("tickwire-"))
-
-
-def delivered(hub: sim.Hub) -> int:
-    """Ticks that the hub has sent, over all connections of its market hub."""
-    return sum(info.sent.ticks for info in hub.connections if info.hub == "market")

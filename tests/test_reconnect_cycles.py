@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import random
-import tracemalloc
-from pathlib import Path
+from collections import Counter
 from typing import Any
 
 import psutil
@@ -15,14 +15,15 @@ import pytest
 import tickwire as tw
 from effort import LONG
 from hubs import no_leftovers
-from live import delivered, engine_for, library_threads, wait_for
+from live import engine_for, library_threads, wait_for
 from tickwire import sim
 from virtual_time import VirtualClock
+
+pytestmark = pytest.mark.skipif(not LONG, reason="takes minutes; make long runs it")
 
 CYCLES = 1_000
 WARM = 200
 IN_REAL_TIME = 1_000 if LONG else 100
-LIBRARY = str(Path(tw.__file__).parent)
 SMALL: dict[str, Any] = {"timeframes": ["1m"], "capacity": 1_024, "retain": 64}
 """An engine that is full soon, so that it does not grow afterwards."""
 
@@ -40,16 +41,19 @@ class Provider:
         return self._hub.token(ttl_s=10.0, renews=token.reveal())
 
 
-def allocated() -> int:
-    """Bytes that the library holds, the embedded hub's not among them: it keeps accounts of everything."""
+def census() -> Counter[str]:
+    """Objects of the library by type, the embedded hub's not among them: it keeps accounts of everything."""
     gc.collect()
-    traces = tracemalloc.take_snapshot().filter_traces(
-        [
-            tracemalloc.Filter(True, f"{LIBRARY}/*"),
-            tracemalloc.Filter(False, f"{LIBRARY}/sim/*"),
-        ]
-    )
-    return sum(trace.size for trace in traces.traces)
+    kinds = [type(each) for each in gc.get_objects()]
+    modules = {kind: getattr(kind, "__module__", None) for kind in set(kinds)}
+    own = {
+        kind
+        for kind, module in modules.items()
+        if isinstance(module, str)
+        and module.startswith("tickwire.")
+        and not module.startswith("tickwire.sim")
+    }
+    return Counter(kind.__qualname__ for kind in kinds if kind in own)
 
 
 def held() -> tuple[list[str], int]:
@@ -58,14 +62,18 @@ def held() -> tuple[list[str], int]:
 
 
 @pytest.mark.timeout(300)
-def test_a_thousand_reconnects_beside_a_thousand_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thousand_reconnects_beside_a_thousand_renewals(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     random.seed(1)
+    # Captured records would keep their events.
+    caplog.set_level(logging.CRITICAL, "tickwire")
     monkeypatch.setattr("tickwire.attempt._ADVANCE_S", 1.0)
     clock = VirtualClock()
-    with no_leftovers(), sim.Hub(sim.Market(1, rate=20.0), clock=clock) as hub:
+    with no_leftovers(), sim.Hub(sim.Market(1, rate=4.0), clock=clock) as hub:
         # Some links are reset after three seconds and all others ended after five.
-        hub.fault(sim.Drop("rst", settle=True), after_ticks=60, times=CYCLES // 2)
-        hub.fault(sim.Drop("fin"), after_ticks=100, times=None)
+        hub.fault(sim.Drop("rst", settle=True), after_ticks=12, times=CYCLES // 2)
+        hub.fault(sim.Drop("fin"), after_ticks=20, times=None)
         engine = engine_for(hub, **SMALL)
         client = tw.connect(
             hub.url,
@@ -92,17 +100,18 @@ def test_a_thousand_reconnects_beside_a_thousand_renewals(monkeypatch: pytest.Mo
                         clock.until(lambda: client.state == "live", 10.0)
                         return renewed, failed
 
-            tracemalloc.start()
-            try:
-                renewed, _ = run(WARM)
-                steady, before_bytes, rss_bytes = held(), allocated(), psutil.Process().memory_info().rss
-                more, failed = run(CYCLES)
-                assert held() == steady
-                # A thousand times anything that is kept would be more.
-                assert allocated() - before_bytes < 32 * 1024
-                assert psutil.Process().memory_info().rss - rss_bytes < 32 * 1024 * 1024
-            finally:
-                tracemalloc.stop()
+            renewed, _ = run(WARM)
+            process = psutil.Process()
+            steady, living, rss_bytes = held(), census(), process.memory_info().rss
+            more, failed = run(CYCLES)
+            assert held() == steady
+            # Whatever one cycle kept would by now have been kept eight hundred times.
+            grown = {
+                kind: count - living[kind] for kind, count in census().items() if count - living[kind] > 8
+            }
+            assert grown == {}
+            # The hub's accounts of the connections are in it.
+            assert process.memory_info().rss - rss_bytes < 24 * 1024 * 1024
             status = client.status()
             assert renewed + more == status["login"]["renewals"] >= CYCLES
             assert failed == status["login"]["failures"] == 0
@@ -110,10 +119,10 @@ def test_a_thousand_reconnects_beside_a_thousand_renewals(monkeypatch: pytest.Mo
             assert status["connections"] - 1 == status["failures"] >= CYCLES
             assert status["tasks"]["failed"] == 0
             # What was delivered has arrived, connection by connection.
-            assert delivered(hub) == status["received"] == status["accepted"] == engine.stats()["received"]
-            sent = [info.sent.ticks for info in sorted(hub.connections, key=lambda info: info.id)]
-            assert set(sent[: CYCLES // 2]) == {60}
-            assert set(sent[CYCLES // 2 : -1]) == {100}
+            assert hub.sent.ticks == status["received"] == status["accepted"] == engine.stats()["received"]
+            sent = {info.id: info.sent.ticks for info in hub.connections if not info.is_open}
+            assert len(sent) >= CYCLES // 2
+            assert all(ticks == (12 if number <= CYCLES // 2 else 20) for number, ticks in sent.items())
 
 
 @pytest.mark.timeout(300)
@@ -133,9 +142,9 @@ def test_reconnects_in_real_time_leave_nothing_behind() -> None:
             wait_for(lambda: client.state == "live", "the last of them")
             wait_for(lambda: held() == steady, "as few threads and descriptors as before")
             hub.fault(sim.Silence())
-            wait_for(lambda: client.status()["received"] == delivered(hub), "the last tick")
+            wait_for(lambda: client.status()["received"] == hub.sent.ticks, "the last tick")
             status = client.status()
-            assert status["accepted"] == engine.stats()["received"] == delivered(hub)
+            assert status["accepted"] == engine.stats()["received"] == hub.sent.ticks
 
 
 @pytest.mark.parametrize("cycles", [CYCLES if LONG else 100])
@@ -144,8 +153,8 @@ def test_sockets_are_changed_without_losing_or_doubling_a_tick(
 ) -> None:
     random.seed(1)
     clock = VirtualClock()
-    market = sim.Market(1, rate=20.0)
-    with no_leftovers(), sim.Hub(market, clock=clock, start="manual") as hub:
+    ticks = 100 * cycles
+    with no_leftovers(), sim.Hub(sim.Market(1, rate=20.0), clock=clock, start="manual", count=ticks) as hub:
         engine = engine_for(hub, **SMALL)
         client = tw.connect(hub.url, engine=engine, token=hub.token(), time_source=clock)
         with client, client.events() as events:
@@ -159,16 +168,13 @@ def test_sockets_are_changed_without_losing_or_doubling_a_tick(
             assert held() == steady
             assert client.status()["failures"] == 0
             told = events.poll()
-            assert [
-                event for event in told if isinstance(event, (tw.events.Disconnected, tw.events.SwapFailed))
-            ] == []
-            gaps = [event for event in told if isinstance(event, tw.events.Gap)]
-            # The stream pauses, so that all of it has arrived.
-            hub.fault(sim.Silence())
-            clock.sleep(1.0)
+            trouble = (tw.events.Disconnected, tw.events.SwapFailed, tw.events.Gap)
+            assert [event for event in told if isinstance(event, trouble)] == []
+            clock.until(lambda: hub.is_finished, 4_000.0, step_s=10.0)
             status = client.status()
-            assert status["received"] == delivered(hub) == status["accepted"] + status["duplicates"]
-            due_s = clock.elapsed_s
-            ticks = next(n for n, due in enumerate(_due_s(market, due_s)) if due > due_s)
-            assert gaps == []
-            assert abs(engine.stats()["accepted"] - ticks) < 60
+            # The stream once, whoever brought it.
+            assert status["received"] == status["accepted"] == engine.stats()["accepted"] == ticks
+            # What the hub sent to a connection that was already left came by the other one, too.
+            assert 0 <= hub.sent.ticks - status["received"] - status["duplicates"] <= cycles
+            assert status["duplicates"] > 0
+            assert status["connections"] == cycles + 1

@@ -187,9 +187,11 @@ class VirtualClock(Clock):
     def _parking(
         self, timeout_s: float | None, is_ready: Callable[[], bool], ring: Callable[[], None]
     ) -> Iterator[_Parked]:
-        # Up to the next whole ns and one more: in floating point it could fall short of the deadline by
-        # a hair, and who waits for the rest would do so for ever.
-        deadline_ns = None if timeout_s is None else self._elapsed_ns + math.ceil(timeout_s * 1e9) + 1
+        # In whole microseconds: a wait for what floating point has left over of another one ends, too,
+        # and times do not depend on who was the first of two at one moment.
+        deadline_ns = None
+        if timeout_s is not None:
+            deadline_ns = self._elapsed_ns + 1_000 * max(1, math.ceil(timeout_s * 1e6 - 1e-3))
         parked = _Parked(next(self._orders), deadline_ns, is_ready, ring)
         ident = threading.get_ident()
         with self._lock:

@@ -146,13 +146,15 @@ class HubTransport(WebsocketTransport):  # type: ignore[misc]
 
     def _keep_alive(self, now_s: float) -> float:
         """Ping where it is time to, and tell how many seconds from now to look again."""
+        # Compared as they are added up below: by subtraction the time to wait could round to nothing
+        # before it is time.
         ping_s, heartbeat_s = self._limits.ping_s, self._limits.heartbeat_s
         # A hub drops clients that it hears nothing from, and counts SignalR messages alone.
-        if now_s - self._last_message_s >= ping_s:
+        if now_s >= self._last_message_s + ping_s:
             self.send(PingMessage())
         # A SignalR ping has no answer; a WebSocket ping tells a quiet market from a dead link, and its
         # answer comes behind all that the hub sent before: the way that ticks take.
-        if now_s - self._last_ping_s >= heartbeat_s:
+        if now_s >= self._last_ping_s + heartbeat_s:
             self._heartbeats += 1
             self._client.ping(str(self._heartbeats).encode())
             if self._pinged_s is None:
