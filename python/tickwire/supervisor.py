@@ -11,7 +11,6 @@ It does not log in and does not judge the market's silence.
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Literal, TypeAlias
@@ -47,7 +46,6 @@ class Supervisor:
         self._policy = policy
         self._on_end = on_end
         self._waiter = Waiter(plan.clock, plan.tasks)
-        self._thread: threading.Thread | None = None
         self._attempt: Attempt | None = None
         self._lost_ns: int | None = None
         self._counters = Counters()
@@ -62,12 +60,12 @@ class Supervisor:
     def start(self) -> None:
         """Begin."""
         self.state = "connecting"
-        self._thread = self._plan.tasks.thread("link", self._run, stop=self._waiter.stop)
+        self._plan.tasks.thread("link", self._run, stop=self._waiter.stop)
 
     def stop(self) -> None:
         """Ask for the end. Never blocks."""
         self._waiter.stop()
-        if self._thread is None:
+        if self.state == "new":
             self._end()
 
     def swap(self) -> None:

@@ -109,8 +109,8 @@ class Tasks:
         job.thread = threading.Thread(target=run, name=job.name, daemon=True)
         try:
             job.thread.start()
-        except BaseException:
-            # The system gives out no more threads.
+        except RuntimeError:
+            # The system gives out no more threads. After Ctrl-C, which may come here, the thread runs.
             self._over(job)
             raise
         return job.thread
