@@ -92,6 +92,7 @@ def test_what_follows_the_answer_to_the_handshake_goes_to_the_sink(name: Protoco
         ([1, {"a": "b"}, "5", "Ask", []], {"type": 1, "invocationId": "5", "target": "Ask", "arguments": []}),
         ([2, {}, "5", {"x": 1}], {"type": 2, "invocationId": "5", "item": {"x": 1}}),
         ([3, {}, "5", 1, "no"], {"type": 3, "invocationId": "5", "error": "no"}),
+        ([3, {}, "5", 1, None], {"type": 3, "invocationId": "5", "error": ""}),
         ([3, {}, "5", 2], {"type": 3, "invocationId": "5"}),
         ([3, {}, "5", 3, [1]], {"type": 3, "invocationId": "5", "result": [1]}),
         ([3, {}, "5", 3, None], {"type": 3, "invocationId": "5"}),

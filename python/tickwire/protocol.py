@@ -111,7 +111,8 @@ def _named(items: list[Any]) -> dict[str, Any]:
         case [2, _, invocation_id, item, *_]:
             fields = {"invocationId": invocation_id, "item": item}
         case [3, _, invocation_id, 1, error, *_]:
-            fields = {"invocationId": invocation_id, "error": error}
+            # Without a reason it is an error all the same.
+            fields = {"invocationId": invocation_id, "error": "" if error is None else error}
         case [3, _, invocation_id, 2, *_]:
             fields = {"invocationId": invocation_id}
         case [3, _, invocation_id, 3, result, *_]:

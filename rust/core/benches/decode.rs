@@ -86,8 +86,8 @@ struct Invocation<'a, T> {
     arguments: (&'a str, T),
 }
 
-/// Type, headers, invocation id, target, arguments, stream ids.
-type Message<'a, T> = (u8, IgnoredAny, Option<&'a str>, &'a str, (&'a str, T), IgnoredAny);
+/// Type, headers, invocation id, target, arguments.
+type Message<'a, T> = (u8, IgnoredAny, Option<&'a str>, &'a str, (&'a str, T));
 
 #[derive(Clone, Copy, Deserialize)]
 struct TradeData<'a> {
@@ -126,8 +126,7 @@ fn typed<'a, T: Deserialize<'a>>(payload: &'a [u8], target: &str, out: &mut Vec<
 
 /// Reads a message into `out`.
 fn typed_message<'a, T: Deserialize<'a>>(payload: &'a [u8], target: &str, out: &mut Vec<T>) {
-    let prefix = payload.iter().take_while(|byte| **byte >= 0x80).count() + 1;
-    let message: Message<'a, T> = rmp_serde::from_slice(&payload[prefix..]).expect("a message");
+    let message: Message<'a, T> = rmp_serde::from_slice(&payload[2..]).expect("a message");
     assert!(message.0 == 1 && message.3 == target && message.4.0 == CONTRACT);
     out.push(message.4.1);
 }
@@ -138,14 +137,11 @@ fn message(record: &str) -> Vec<u8> {
     let mut json: Value = serde_json::from_str(record).expect("a record");
     prices_as_doubles(&mut json);
     let [target, arguments] = ["target", "arguments"].map(|name| json[name].clone());
-    let nothing = Value::Array(Vec::new());
-    let items = vec![1.into(), Value::Map(Vec::new()), Value::Nil, target, arguments, nothing];
+    let items = vec![1.into(), Value::Map(Vec::new()), Value::Nil, target, arguments];
     let mut body = Vec::new();
     rmpv::encode::write_value(&mut body, &Value::Array(items)).expect("a message");
-    let length = body.len();
-    let prefix: &[u8] =
-        if length < 0x80 { &[length as u8] } else { &[length as u8 | 0x80, (length >> 7) as u8] };
-    [prefix, &body].concat()
+    // Two bytes of length for all of them; it may have more than it needs.
+    [&[body.len() as u8 | 0x80, (body.len() >> 7) as u8], &body[..]].concat()
 }
 
 /// Makes numbers doubles even where they are whole, as a server does; codes and volumes stay integers.

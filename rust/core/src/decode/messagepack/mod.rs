@@ -6,7 +6,6 @@
 
 mod arguments;
 mod framing;
-
 mod wire;
 
 use std::borrow::Cow;
