@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core, events
 from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Volumes
 from .auth import Token, env
+from .backfill_settings import BackfillSettings
 from .breaker import Breaker, BreakerSettings
 from .client import Client
 from .config import Instrument, Rules
@@ -62,6 +63,7 @@ __version__ = _core.__version__
 __all__ = [
     "ALWAYS",
     "CME",
+    "BackfillSettings",
     "Bar",
     "Breaker",
     "BreakerOpen",

@@ -118,7 +118,7 @@ class Gap(Event):
     Attributes:
         start_ns: the last moment at which data was heard, int ns UTC; None if it never was (a join).
         end_ns: the moment from which everything flows again, int ns UTC.
-        reason: "join", "link lost", "volume drift", "overlap uncertain", …
+        reason: "join", "link lost", "volume drift", "overlap uncertain", "late ticks", …
         symbols: the instruments concerned.
     """
 
@@ -226,7 +226,11 @@ class LoggedOut(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTakenOver(Event):
-    """Another session keeps logging this one out; the client ends rather than fight it."""
+    """Another session keeps logging this one out, and no token is asked for any more rather than fight it.
+
+    Told once to each client of the login. One whose link still lives goes on until that ends, and then
+    ends with it.
+    """
 
     reason: str
 

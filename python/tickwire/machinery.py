@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arrivals import Arrivals
 from .backfill import Backfiller
+from .backfill_settings import BackfillSettings
 from .breaker import BreakerChange
 from .breaker_settings import BreakerSettings
 from .breakers import Breakers
@@ -65,6 +66,7 @@ class Parts:
     session: Session
     history: History | None
     seed: str | None
+    backfill: BackfillSettings | None
     reconciler: Reconciler | None
     health: HealthSettings | None
 
@@ -97,6 +99,7 @@ class Machinery:
             tell=tell,
         )
         self.events.call(Event, self.monitor.heard)
+        self.marks = self._make_marks((self.monitor.watch,))
         plan = Plan(
             name=name,
             route=parts.route,
@@ -104,7 +107,7 @@ class Machinery:
             login=parts.login,
             feeds=self._feeds(),
             overlap=self._overlap,
-            marks=self._marks((self.monitor.watch,)),
+            marks=self.marks,
             wanted=parts.wanted,
             limits=parts.limits,
             clock=clock,
@@ -134,6 +137,7 @@ class Machinery:
             tell=self.tell,
             tasks=self.tasks,
             seed=parts.seed,
+            settings=parts.backfill,
         )
 
     def _feeds(self) -> tuple[Any, Any]:
@@ -147,12 +151,13 @@ class Machinery:
             return _NoOverlap()
         return self._parts.engine.overlap(old, new)
 
-    def _marks(self, watch: tuple[Watch, ...]) -> LiveMarks | NoMarks:
+    def _make_marks(self, watch: tuple[Watch, ...]) -> LiveMarks | NoMarks:
         if self._parts.engine is None:
             return NoMarks(watch, self.tell)
         return LiveMarks(
             self._parts.engine,
             self._parts.symbols,
+            clock=self._parts.clock,
             grace_ns=self._parts.grace_ns,
             arrivals=self._arrivals,
             tell=self.tell,
