@@ -14,7 +14,7 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from . import _core, events
+from . import _core, events, sessions
 from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Volumes
 from .auth import Token, env
 from .breaker import Breaker, BreakerSettings
@@ -51,7 +51,10 @@ from .login import Login
 from .login_limits import LoginLimits
 from .policy import Decision, Failure
 from .route import TokenInQueryWarning
-from .session import ALWAYS, CME, Session
+from .session import Session, SessionState
+from .session_hours import Hours
+from .session_table import SessionTable
+from .sessions import ALWAYS, CME
 from .subscription import Subscription
 
 if TYPE_CHECKING:
@@ -81,6 +84,7 @@ __all__ = [
     "Health",
     "HealthSettings",
     "HistoryFailed",
+    "Hours",
     "HubClosed",
     "Instrument",
     "LinkLimits",
@@ -97,6 +101,8 @@ __all__ = [
     "RequestFailed",
     "Rules",
     "Session",
+    "SessionState",
+    "SessionTable",
     "SessionTakenOver",
     "Snapshot",
     "SubscribeRefused",
@@ -114,6 +120,7 @@ __all__ = [
     "env",
     "events",
     "projectx",
+    "sessions",
     "sim",
 ]
 

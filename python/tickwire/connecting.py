@@ -22,7 +22,8 @@ from .plan import SwapChoice
 from .policy import ProcessFailure
 from .reconcile import Reconciler
 from .route import Route, TokenPlace
-from .session import ALWAYS, CME, Session
+from .session import Session
+from .sessions import ALWAYS, CME
 from .streams import Streams, choose, own_calls, stream_calls, stream_symbols
 from .units import duration_ns
 from .wanted import Wanted

@@ -82,9 +82,11 @@ class SessionTable:
     def changes_ns(self) -> NDArray[np.int64]:
         """When it opens and when it closes, by turns, int64 ns UTC; spans that touch taken together."""
         apart = self.open_ns[1:] != self.close_ns[:-1]
-        opens = self.open_ns[np.concatenate(([True] * min(len(self), 1), apart))]
-        closes = self.close_ns[np.concatenate((apart, [True] * min(len(self), 1)))]
-        return np.column_stack((opens, closes)).ravel()
+        end = np.ones(min(len(self), 1), bool)
+        opens = self.open_ns[np.concatenate((end, apart))]
+        closes = self.close_ns[np.concatenate((apart, end))]
+        changes: NDArray[np.int64] = np.column_stack((opens, closes)).ravel()
+        return changes
 
     def _rows(self, rows: NDArray[np.bool_]) -> SessionTable:
         columns = (self.open_ns[rows], self.close_ns[rows], self.day[rows], self.kind[rows])
