@@ -22,8 +22,9 @@ use crate::snapshot::Snapshot;
 use crate::specs::{self, SpecArg};
 use crate::symbols::Symbols;
 
-/// Batches at least this long are applied with the GIL released.
-const RELEASE_GIL_ROWS: usize = 64;
+/// Batches at least this long are applied with the GIL released; about as long as for the feed's
+/// payloads, and for its reason.
+const RELEASE_GIL_ROWS: usize = 2_048;
 
 #[pyclass(frozen, subclass, name = "Engine", module = "tickwire._core")]
 pub(crate) struct PyEngine {
