@@ -7,127 +7,18 @@
 //! It does not look for duplicates (prints that look alike are real) and does not know bars: whether
 //! a tick is late is the caller's to say.
 
+mod band;
+mod flags;
+mod rules;
+
+pub use flags::Flags;
+pub use rules::{Action, Rules};
+
 use crate::columns::{BLOCK, Block};
 use crate::grid::Grid;
 use crate::reason::Reason;
 use crate::record::{Depth, DepthKind, NO_TIME, Quote, Trade};
-
-/// What to do with a tick that breaks a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Refuse the tick and count it.
-    Reject,
-    /// Keep the tick and count it.
-    Flag,
-    /// Do not check.
-    Off,
-}
-
-/// The rules of one instrument.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rules {
-    /// Prices are multiples of the tick size.
-    pub grid: Action,
-    /// Prices lie within a band around the last accepted one.
-    pub band: Action,
-    /// Sizes are finite and not negative. (NaN is "absent" in quotes, and an error in trades.)
-    pub size: Action,
-    /// Event times are not ahead of arrival times.
-    pub skew: Action,
-    /// Bids are not above asks.
-    pub crossed: Action,
-    /// Whether prices of zero and less are legal.
-    pub allow_negative: bool,
-    /// Half width of the band, as a fraction of the last accepted price.
-    pub band_width: f64,
-    /// Least half width of the band, in ticks: prices near zero need room, too.
-    pub band_ticks: f64,
-    /// So many successive off-band ticks that agree with each other move the band.
-    pub band_agree: u32,
-    /// A band older than this (event time, ns) is not held against a tick.
-    pub band_age_ns: i64,
-    /// How far event time may be ahead of arrival time, ns.
-    pub skew_ns: i64,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            grid: Action::Flag,
-            band: Action::Reject,
-            size: Action::Reject,
-            skew: Action::Reject,
-            crossed: Action::Flag,
-            allow_negative: false,
-            band_width: 0.1,
-            band_ticks: 200.0,
-            band_agree: 3,
-            band_age_ns: 60_000_000_000,
-            skew_ns: 5_000_000_000,
-        }
-    }
-}
-
-/// Reasons for which an accepted tick was flagged; a set of bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(u16);
-
-impl Flags {
-    /// No flags.
-    pub const NONE: Self = Self(0);
-
-    fn add(&mut self, reason: Reason) {
-        self.0 |= 1 << reason as u8;
-    }
-
-    /// Whether nothing was flagged.
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The flagged reasons.
-    pub fn iter(self) -> impl Iterator<Item = Reason> {
-        Reason::ALL.iter().copied().filter(move |reason| self.0 & (1 << *reason as u8) != 0)
-    }
-
-    #[inline]
-    fn apply(&mut self, action: Action, reason: Reason) -> Result<(), Reason> {
-        match action {
-            Action::Reject => return Err(reason),
-            Action::Flag => self.add(reason),
-            Action::Off => {}
-        }
-        Ok(())
-    }
-}
-
-/// The price band. It follows every accepted price, and re-anchors when the market has really
-/// moved, so that a gap never locks an instrument out.
-#[derive(Clone, Copy, Debug)]
-struct Band {
-    low: f64,
-    high: f64,
-    /// Event time of the last accepted price.
-    ts: i64,
-    candidate: f64,
-    agreed: u32,
-}
-
-impl Band {
-    const OPEN: Self = Self {
-        low: f64::NEG_INFINITY,
-        high: f64::INFINITY,
-        ts: NO_TIME,
-        candidate: f64::NAN,
-        agreed: 0,
-    };
-
-    #[inline]
-    fn holds(&self, price: f64) -> bool {
-        price >= self.low && price <= self.high
-    }
-}
+use band::Band;
 
 /// Checks the ticks of one stream of one instrument.
 #[derive(Clone, Debug)]
@@ -136,7 +27,6 @@ pub struct Validator {
     grid: Option<Grid>,
     /// The least legal price.
     least: f64,
-    band_floor: f64,
     band: Band,
 }
 
@@ -145,10 +35,10 @@ impl Validator {
     #[must_use]
     pub fn new(rules: Rules, tick_size: f64) -> Self {
         let grid = if rules.grid == Action::Off { None } else { Grid::new(tick_size) };
-        let band_floor = rules.band_ticks * tick_size;
+        let band = Band::new(&rules, tick_size);
         // The least number above zero.
         let least = if rules.allow_negative { f64::MIN } else { f64::from_bits(1) };
-        Self { rules, grid, least, band_floor, band: Band::OPEN }
+        Self { rules, grid, least, band }
     }
 
     /// Checks a trade. `closed_until` is the event time below which it would be late, ns.
@@ -168,7 +58,7 @@ impl Validator {
             && trade.ts_event >= closed_until
             && !self.is_ahead(trade.ts_event, trade.ts_recv);
         if ordinary {
-            self.follow(trade.price, trade.ts_event);
+            self.band.follow(trade.price, trade.ts_event);
             return Ok(Flags::NONE);
         }
         self.questionable_trade(trade, closed_until)
@@ -190,7 +80,7 @@ impl Validator {
         }
         self.on_grid(trade.price, &mut flags)?;
         self.time(trade.ts_event, trade.ts_recv, closed_until, &mut flags)?;
-        self.in_band(trade.price, trade.ts_event, &mut flags)?;
+        self.band.judge(trade.price, trade.ts_event, &mut flags)?;
         Ok(flags)
     }
 
@@ -212,14 +102,13 @@ impl Validator {
                 & (0.0..=f64::MAX).contains(&size)
                 & on_grid;
         }
-        if self.rules.band != Action::Off {
+        if self.band.is_on() {
             for pair in block.price.windows(2) {
-                let half = self.half_width(pair[0]);
-                good &= (pair[1] >= pair[0] - half) & (pair[1] <= pair[0] + half);
+                good &= self.band.allows(pair[0], pair[1]);
             }
         }
         if good {
-            self.follow(block.price[BLOCK - 1], block.ts_event[BLOCK - 1]);
+            self.band.follow(block.price[BLOCK - 1], block.ts_event[BLOCK - 1]);
         }
         good
     }
@@ -254,7 +143,7 @@ impl Validator {
             flags.apply(self.rules.crossed, Reason::Crossed)?;
         }
         self.time(quote.ts_event, quote.ts_recv, closed_until, &mut flags)?;
-        self.in_band(reference(quote), quote.ts_event, &mut flags)?;
+        self.band.judge(reference(quote), quote.ts_event, &mut flags)?;
         Ok(flags)
     }
 
@@ -318,50 +207,6 @@ impl Validator {
             return Err(Reason::Late);
         }
         Ok(())
-    }
-
-    /// Comes last: it is the one check that remembers, and only of ticks that passed the others.
-    #[inline]
-    fn in_band(&mut self, price: f64, ts: i64, flags: &mut Flags) -> Result<(), Reason> {
-        if self.band.holds(price) {
-            self.follow(price, ts);
-            return Ok(());
-        }
-        self.off_band(price, ts, flags)
-    }
-
-    #[cold]
-    fn off_band(&mut self, price: f64, ts: i64, flags: &mut Flags) -> Result<(), Reason> {
-        let agrees = (price - self.band.candidate).abs() <= self.half_width(self.band.candidate);
-        let band = &mut self.band;
-        band.agreed = if agrees { band.agreed + 1 } else { 1 };
-        band.candidate = price;
-        let stale = ts.saturating_sub(band.ts) > self.rules.band_age_ns;
-        if stale || band.agreed >= self.rules.band_agree {
-            self.follow(price, ts);
-            return Ok(());
-        }
-        flags.apply(self.rules.band, Reason::Band)
-    }
-
-    /// Near zero, and at it, a fraction of the price is no room.
-    #[inline]
-    fn half_width(&self, price: f64) -> f64 {
-        let half = price.abs() * self.rules.band_width;
-        if half > self.band_floor { half } else { self.band_floor }
-    }
-
-    /// Puts the band around a price.
-    #[inline]
-    fn follow(&mut self, price: f64, ts: i64) {
-        if self.rules.band == Action::Off {
-            return;
-        }
-        let half = self.half_width(price);
-        self.band.low = price - half;
-        self.band.high = price + half;
-        self.band.ts = self.band.ts.max(ts);
-        self.band.agreed = 0;
     }
 }
 

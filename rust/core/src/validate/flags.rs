@@ -1,0 +1,39 @@
+//! What is said of a tick that was accepted although it broke rules.
+
+use super::rules::Action;
+use crate::reason::Reason;
+
+/// Reasons for which an accepted tick was flagged; a set of bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u16);
+
+impl Flags {
+    /// No flags.
+    pub const NONE: Self = Self(0);
+
+    pub(super) fn add(&mut self, reason: Reason) {
+        self.0 |= 1 << reason as u8;
+    }
+
+    /// Whether nothing was flagged.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The flagged reasons.
+    pub fn iter(self) -> impl Iterator<Item = Reason> {
+        Reason::ALL.iter().copied().filter(move |reason| self.0 & (1 << *reason as u8) != 0)
+    }
+
+    /// Does what the rule says with a tick that breaks it.
+    #[inline]
+    pub(super) fn apply(&mut self, action: Action, reason: Reason) -> Result<(), Reason> {
+        match action {
+            Action::Reject => return Err(reason),
+            Action::Flag => self.add(reason),
+            Action::Off => {}
+        }
+        Ok(())
+    }
+}
