@@ -15,7 +15,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _core, events
-from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Volumes
+from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Verdict, Volumes
 from .auth import Token, env
 from .breaker import Breaker, BreakerSettings
 from .client import Client
@@ -53,6 +53,7 @@ from .policy import Decision, Failure
 from .route import TokenInQueryWarning
 from .session import ALWAYS, CME, Session
 from .subscription import Subscription
+from .validator import Validator
 
 if TYPE_CHECKING:
     from . import sim
@@ -108,6 +109,8 @@ __all__ = [
     "Trade",
     "UnknownInstrument",
     "UpgradeRefused",
+    "Validator",
+    "Verdict",
     "Volumes",
     "__version__",
     "connect",

@@ -13,6 +13,7 @@ pub mod feed;
 mod grid;
 mod history;
 mod instrument;
+pub mod judged;
 mod layout;
 #[cfg(tickwire_loom)]
 #[doc(hidden)]

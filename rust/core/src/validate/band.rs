@@ -42,6 +42,14 @@ impl Band {
         }
     }
 
+    /// Goes on around the price where another one was, under these rules.
+    pub(super) fn resume(&mut self, other: &Self) {
+        if other.ts != NO_TIME {
+            self.follow(other.low.midpoint(other.high), other.ts);
+            (self.candidate, self.agreed) = (other.candidate, other.agreed);
+        }
+    }
+
     #[inline]
     pub(super) fn holds(&self, price: f64) -> bool {
         price >= self.low && price <= self.high

@@ -5,7 +5,11 @@ use crate::reason::Reason;
 
 /// Reasons for which an accepted tick was flagged; a set of bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(u16);
+pub struct Flags(u32);
+
+/// Above the bits of all reasons.
+const REVERTED: u32 = 1 << 31;
+const _: () = assert!(Reason::ALL.len() < 31);
 
 impl Flags {
     /// No flags.
@@ -15,10 +19,28 @@ impl Flags {
         self.0 |= 1 << reason as u8;
     }
 
-    /// Whether nothing was flagged.
+    /// Says that with this tick the price is back from a spike.
+    pub(super) fn revert(&mut self) {
+        self.0 |= REVERTED;
+    }
+
+    /// Whether with this tick the price is back from a spike, which
+    /// [`Validator::spike`](super::Validator::spike) names. That says nothing against this tick.
+    #[must_use]
+    pub fn has_reverted(self) -> bool {
+        self.0 & REVERTED != 0
+    }
+
+    /// Whether there is nothing to say.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// The reasons as bits, the first of [`Reason::ALL`] lowest.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0 & !REVERTED
     }
 
     /// The flagged reasons.

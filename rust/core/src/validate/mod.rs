@@ -1,33 +1,52 @@
 //! Whether a tick may be believed.
 //!
 //! A [`Validator`] belongs to one instrument and one stream. It decides on a tick without changing
-//! anything but its own price band, and never looks at a clock: event time and arrival time are
-//! the tick's own.
+//! anything but what it remembers of the ticks before, and never looks at a clock: event time and
+//! arrival time are the tick's own.
 //!
-//! It does not look for duplicates (prints that look alike are real) and does not know bars: whether
-//! a tick is late is the caller's to say.
+//! It does not know bars: whether a tick is late is the caller's to say. A [`Judge`] is both streams
+//! of an instrument without any bars.
 
 mod band;
 mod flags;
+mod judge;
+mod memory;
+mod quote;
 mod rules;
+mod spike;
+mod typical;
 
 pub use flags::Flags;
+pub use judge::{Judge, Verdict};
 pub use rules::{Action, Rules};
 
 use crate::columns::{BLOCK, Block};
 use crate::grid::Grid;
 use crate::reason::Reason;
-use crate::record::{Depth, DepthKind, NO_TIME, Quote, Trade};
+use crate::record::{NO_TIME, Tick, Trade};
 use band::Band;
+use memory::Memory;
+
+/// The least number above zero.
+const LEAST: f64 = f64::from_bits(1);
 
 /// Checks the ticks of one stream of one instrument.
 #[derive(Clone, Debug)]
 pub struct Validator {
     rules: Rules,
+    tick_size: f64,
     grid: Option<Grid>,
-    /// The least legal price.
-    least: f64,
+    /// The least and the largest price that need no closer look.
+    price_low: f64,
+    price_high: f64,
+    /// The least size of a trade that needs no closer look.
+    size_low: f64,
+    /// How far event time may be ahead of arrival time, and a trade's and a quote's behind it.
+    ahead_ns: i64,
+    behind_ns: i64,
+    quote_behind_ns: i64,
     band: Band,
+    memory: Option<Box<Memory>>,
 }
 
 impl Validator {
@@ -35,10 +54,43 @@ impl Validator {
     #[must_use]
     pub fn new(rules: Rules, tick_size: f64) -> Self {
         let grid = if rules.grid == Action::Off { None } else { Grid::new(tick_size) };
-        let band = Band::new(&rules, tick_size);
-        // The least number above zero.
-        let least = if rules.allow_negative { f64::MIN } else { f64::from_bits(1) };
-        Self { rules, grid, least, band }
+        let least = if rules.allow_negative { f64::MIN } else { LEAST };
+        let (low, high) = match rules.limits {
+            Action::Off => (f64::NEG_INFINITY, f64::INFINITY),
+            _ => (rules.price_low, rules.price_high),
+        };
+        // What is not checked is no reason for a closer look.
+        let limit = |action, limit_ns| if action == Action::Off { i64::MAX } else { limit_ns };
+        Self {
+            tick_size,
+            grid,
+            price_low: least.max(low),
+            price_high: f64::MAX.min(high),
+            size_low: if rules.zero_size == Action::Off { 0.0 } else { LEAST },
+            ahead_ns: limit(rules.skew, rules.skew_ns),
+            behind_ns: limit(rules.stale, rules.stale_ns),
+            quote_behind_ns: limit(rules.stale, rules.stale_quote_ns),
+            band: Band::new(&rules, tick_size),
+            memory: Memory::new(&rules, tick_size),
+            rules,
+        }
+    }
+
+    /// Goes on under other rules. What was learned of the market stays, as far as they ask for it.
+    pub fn set_rules(&mut self, rules: Rules) {
+        let Self { band, memory, tick_size, .. } = self;
+        let mut next = Self::new(rules, *tick_size);
+        next.band.resume(band);
+        if let (Some(memory), Some(other)) = (&mut next.memory, memory.take()) {
+            memory.resume(*other);
+        }
+        *self = next;
+    }
+
+    /// The ticks of the spike found last, oldest first; see [`Flags::has_reverted`].
+    #[must_use]
+    pub fn spike(&self) -> &[Tick] {
+        self.memory.as_ref().map_or(&[], |memory| memory.spike())
     }
 
     /// Checks a trade. `closed_until` is the event time below which it would be late, ns.
@@ -48,15 +100,16 @@ impl Validator {
     #[inline]
     pub fn trade(&mut self, trade: &Trade, closed_until: i64) -> Result<Flags, Reason> {
         // Nearly every trade breaks no rule. What becomes of one that does is worked out apart.
-        let ordinary = trade.price >= self.least
-            && trade.price <= f64::MAX
+        let ordinary = trade.price >= self.price_low
+            && trade.price <= self.price_high
             && self.band.holds(trade.price)
-            && trade.size >= 0.0
+            && trade.size >= self.size_low
             && trade.size <= f64::MAX
             && self.grid.is_none_or(|grid| grid.holds(trade.price))
             && trade.ts_event != NO_TIME
             && trade.ts_event >= closed_until
-            && !self.is_ahead(trade.ts_event, trade.ts_recv);
+            && self.is_timely(trade.ts_event, trade.ts_recv, self.behind_ns)
+            && self.memory.is_none();
         if ordinary {
             self.band.follow(trade.price, trade.ts_event);
             return Ok(Flags::NONE);
@@ -70,17 +123,22 @@ impl Validator {
         if trade.ts_event == NO_TIME {
             return Err(Reason::NoTime);
         }
-        self.price(trade.price)?;
-        if !(trade.size >= 0.0 && trade.size.is_finite()) {
+        self.price(trade.price, &mut flags)?;
+        if !trade.size.is_finite() {
             // A size that is no number would poison every later volume, so no rule can let it pass.
-            if !trade.size.is_finite() {
-                return Err(Reason::Size);
-            }
+            return Err(Reason::Size);
+        }
+        if trade.size < 0.0 {
             flags.apply(self.rules.size, Reason::Size)?;
+        } else if trade.size == 0.0 {
+            flags.apply(self.rules.zero_size, Reason::ZeroSize)?;
+        }
+        if let Some(memory) = &mut self.memory {
+            memory.size(trade.size, &mut flags)?;
         }
         self.on_grid(trade.price, &mut flags)?;
-        self.time(trade.ts_event, trade.ts_recv, closed_until, &mut flags)?;
-        self.band.judge(trade.price, trade.ts_event, &mut flags)?;
+        self.time(trade.ts_event, trade.ts_recv, self.behind_ns, closed_until, &mut flags)?;
+        self.remembered(&Tick::Trade(*trade), trade.ts_event, trade.price, &mut flags)?;
         Ok(flags)
     }
 
@@ -89,6 +147,9 @@ impl Validator {
     /// [`trade`](Self::trade) one by one.
     #[inline]
     pub(crate) fn block(&mut self, block: &Block<'_>) -> bool {
+        if self.memory.is_some() {
+            return false;
+        }
         // No grid is a grid of anything: zero times any price lies on it.
         let scale = match self.grid {
             None => 0.0,
@@ -98,8 +159,8 @@ impl Validator {
         let mut good = self.band.holds(block.price[0]);
         for (&price, &size) in block.price.iter().zip(block.size) {
             let on_grid = Grid { scale, step: 1 }.holds(price);
-            good &= (self.least..=f64::MAX).contains(&price)
-                & (0.0..=f64::MAX).contains(&size)
+            good &= (self.price_low..=self.price_high).contains(&price)
+                & (self.size_low..=f64::MAX).contains(&size)
                 & on_grid;
         }
         if self.band.is_on() {
@@ -113,69 +174,15 @@ impl Validator {
         good
     }
 
-    /// Checks a quote. Either side may be absent (NaN), and sizes may be, too.
-    ///
-    /// # Errors
-    /// The first rule that the quote breaks and that rejects.
-    #[inline]
-    pub fn quote(&mut self, quote: &Quote, closed_until: i64) -> Result<Flags, Reason> {
-        let mut flags = Flags::NONE;
-        if quote.ts_event == NO_TIME {
-            return Err(Reason::NoTime);
-        }
-        let mut any = false;
-        for price in [quote.bid, quote.ask, quote.last] {
-            if !price.is_nan() {
-                any = true;
-                self.price(price)?;
-                self.on_grid(price, &mut flags)?;
-            }
-        }
-        if !any {
-            return Err(Reason::NotFinite);
-        }
-        for size in [quote.bid_size, quote.ask_size] {
-            if size < 0.0 || size.is_infinite() {
-                flags.apply(self.rules.size, Reason::Size)?;
-            }
-        }
-        if quote.bid > quote.ask {
-            flags.apply(self.rules.crossed, Reason::Crossed)?;
-        }
-        self.time(quote.ts_event, quote.ts_recv, closed_until, &mut flags)?;
-        self.band.judge(reference(quote), quote.ts_event, &mut flags)?;
-        Ok(flags)
-    }
-
-    /// Checks a depth delta. Levels far from the market are normal, so there is no band.
-    ///
-    /// # Errors
-    /// The first rule that the delta breaks and that rejects.
-    pub fn depth(&self, depth: &Depth) -> Result<Flags, Reason> {
-        let mut flags = Flags::NONE;
-        if depth.ts_event == NO_TIME {
-            return Err(Reason::NoTime);
-        }
-        if depth.kind == DepthKind::Reset {
-            return Ok(flags);
-        }
-        self.price(depth.price)?;
-        if !(depth.size >= 0.0 && depth.size.is_finite()) {
-            flags.apply(self.rules.size, Reason::Size)?;
-        }
-        self.on_grid(depth.price, &mut flags)?;
-        self.time(depth.ts_event, depth.ts_recv, NO_TIME, &mut flags)?;
-        Ok(flags)
-    }
-
-    #[inline]
-    fn price(&self, price: f64) -> Result<(), Reason> {
-        if !price.is_finite() {
+    fn price(&self, price: f64, flags: &mut Flags) -> Result<(), Reason> {
+        if price >= self.price_low && price <= self.price_high {
+            Ok(())
+        } else if !price.is_finite() {
             Err(Reason::NotFinite)
-        } else if price < self.least {
+        } else if price <= 0.0 && !self.rules.allow_negative {
             Err(Reason::NotPositive)
         } else {
-            Ok(())
+            flags.apply(self.rules.limits, Reason::Limits)
         }
     }
 
@@ -187,9 +194,10 @@ impl Validator {
         }
     }
 
+    /// Whether event time is neither too far ahead of arrival time nor too far behind it.
     #[inline]
-    fn is_ahead(&self, event: i64, recv: i64) -> bool {
-        recv != NO_TIME && event.saturating_sub(recv) > self.rules.skew_ns
+    fn is_timely(&self, event: i64, recv: i64, behind_ns: i64) -> bool {
+        recv == NO_TIME || (-behind_ns..=self.ahead_ns).contains(&event.saturating_sub(recv))
     }
 
     #[inline]
@@ -197,30 +205,40 @@ impl Validator {
         &self,
         event: i64,
         recv: i64,
+        behind_ns: i64,
         closed_until: i64,
         flags: &mut Flags,
     ) -> Result<(), Reason> {
-        if self.is_ahead(event, recv) {
-            flags.apply(self.rules.skew, Reason::Skew)?;
+        if !self.is_timely(event, recv, behind_ns) {
+            if event > recv {
+                flags.apply(self.rules.skew, Reason::Skew)?;
+            } else {
+                flags.apply(self.rules.stale, Reason::Stale)?;
+            }
         }
         if event < closed_until {
             return Err(Reason::Late);
         }
         Ok(())
     }
-}
 
-/// The price that a quote's band is judged by: the middle, or whatever side there is.
-#[inline]
-fn reference(quote: &Quote) -> f64 {
-    let middle = quote.bid.midpoint(quote.ask);
-    if !middle.is_nan() {
-        middle
-    } else if !quote.bid.is_nan() {
-        quote.bid
-    } else if !quote.ask.is_nan() {
-        quote.ask
-    } else {
-        quote.last
+    /// The checks that remember come last: they take note of ticks that passed the others.
+    #[inline]
+    fn remembered(
+        &mut self,
+        tick: &Tick,
+        ts: i64,
+        price: f64,
+        flags: &mut Flags,
+    ) -> Result<(), Reason> {
+        if let Some(memory) = &mut self.memory {
+            memory.time(ts, flags)?;
+            memory.sameness(tick, flags)?;
+        }
+        self.band.judge(price, ts, flags)?;
+        if let Some(memory) = &mut self.memory {
+            memory.accept(tick, ts, price, flags);
+        }
+        Ok(())
     }
 }
