@@ -50,6 +50,7 @@ from .link_limits import LinkLimits
 from .login import Login
 from .login_limits import LoginLimits
 from .policy import Decision, Failure
+from .rejections import RejectionLimits
 from .route import TokenInQueryWarning
 from .session import ALWAYS, CME, Session
 from .subscription import Subscription
@@ -95,6 +96,7 @@ __all__ = [
     "ProxyRefused",
     "Quote",
     "Receipt",
+    "RejectionLimits",
     "RequestFailed",
     "Rules",
     "Session",

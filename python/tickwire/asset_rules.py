@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
-__all__ = ["AssetClass", "BY_ASSET_CLASS"]
+__all__ = ["BY_ASSET_CLASS", "AssetClass"]
 
 AssetClass = Literal["futures", "equity", "fx", "crypto"]
 
 # Worth a look everywhere, and no reason to lose a tick.
-_ALL: Mapping[str, Any] = {
+_ALL: dict[str, Any] = {
     "spike": "flag",
     "outsize": "flag",
     "stale": "flag",

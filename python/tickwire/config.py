@@ -177,7 +177,9 @@ class Rules:
         settings = {**BY_ASSET_CLASS[asset_class], **changes}
         known = {each.name for each in fields(cls) if each.init}
         if unknown := sorted(set(settings) - known):
-            raise ConfigError(f"{unknown[0]}: no rule of this name, expected one of {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"{unknown[0]}: no rule of this name, expected one of {', '.join(sorted(known))}"
+            )
         if not settings.get("allow_negative", False):
             settings.setdefault("price_low", tick_size)
         return cls(**settings)

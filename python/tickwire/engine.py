@@ -129,8 +129,8 @@ class Engine(_core.Engine):
             ) from None
 
     def set_rules(self, symbol: str, rules: Rules) -> None:
-        """Judge all later ticks of an instrument by other rules. The ticks of one call are judged by the
-        old ones or by the new ones; what was learned of the market (band, usual sizes) stays.
+        """Judge all later ticks of an instrument by other rules. Every tick is judged by the old ones or by
+        the new ones, never by some of each; what was learned of the market (band, usual sizes) stays.
 
         Raises:
             ConfigError, UnknownInstrument: an argument that cannot work; nothing was changed.

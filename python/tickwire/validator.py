@@ -115,7 +115,7 @@ class Validator(_core.Validator):
 
         names = self._reasons()
         codes, bits = (pl.Series(column) for column in columns)
-        reasons = {code: name for code, name in enumerate(names, start=1)}
+        reasons = dict(enumerate(names, start=1))
         # There are few sets of flags, however many rows.
         sets = {
             flags: [name for place, name in enumerate(names) if flags >> place & 1] for flags in bits.unique()
@@ -124,10 +124,14 @@ class Validator(_core.Validator):
             {"bits": list(sets), "flags": list(sets.values())},
             schema={"bits": pl.UInt32, "flags": pl.List(pl.String)},
         )
-        return pl.DataFrame(
-            {
-                "accepted": codes == 0,
-                "reason": codes.replace_strict(reasons, default=None, return_dtype=pl.String),
-                "bits": bits,
-            }
-        ).join(listed, on="bits", how="left", maintain_order="left").drop("bits")
+        return (
+            pl.DataFrame(
+                {
+                    "accepted": codes == 0,
+                    "reason": codes.replace_strict(reasons, default=None, return_dtype=pl.String),
+                    "bits": bits,
+                }
+            )
+            .join(listed, on="bits", how="left", maintain_order="left")
+            .drop("bits")
+        )

@@ -218,8 +218,11 @@ impl Writer {
             self.kept_flagged.push(&shared.flagged, tick, reason);
         }
         if flags.has_reverted() {
-            let checks =
-                if matches!(tick, Tick::Trade(_)) { &self.trade_checks } else { &self.quote_checks };
+            let checks = if matches!(tick, Tick::Trade(_)) {
+                &self.trade_checks
+            } else {
+                &self.quote_checks
+            };
             for &tick in checks.spike() {
                 self.flagged[Reason::Spike as usize] += 1;
                 self.kept_flagged.push(&shared.flagged, tick, Reason::Spike);
