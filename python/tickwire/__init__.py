@@ -15,7 +15,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _core, events, sessions
-from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Volumes
+from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Verdict, Volumes
 from .auth import Token, env
 from .breaker import Breaker, BreakerSettings
 from .calendar import Transition, Zone
@@ -51,12 +51,14 @@ from .link_limits import LinkLimits
 from .login import Login
 from .login_limits import LoginLimits
 from .policy import Decision, Failure
+from .rejections import RejectionLimits
 from .route import TokenInQueryWarning
 from .session import Session, SessionState
 from .session_hours import Hours
 from .session_table import SessionTable
 from .sessions import ALWAYS, CME
 from .subscription import Subscription
+from .validator import Validator
 
 if TYPE_CHECKING:
     from . import sim
@@ -99,6 +101,7 @@ __all__ = [
     "ProxyRefused",
     "Quote",
     "Receipt",
+    "RejectionLimits",
     "RequestFailed",
     "Rules",
     "Session",
@@ -116,6 +119,8 @@ __all__ = [
     "Transition",
     "UnknownInstrument",
     "UpgradeRefused",
+    "Validator",
+    "Verdict",
     "Volumes",
     "Zone",
     "__version__",

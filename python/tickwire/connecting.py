@@ -21,6 +21,7 @@ from .machinery import Parts
 from .plan import SwapChoice
 from .policy import ProcessFailure
 from .reconcile import Reconciler
+from .rejections import RejectionLimits
 from .route import Route, TokenPlace
 from .session import Session
 from .sessions import ALWAYS, CME
@@ -64,6 +65,7 @@ def connect(
     process_failure: ProcessFailure | None = None,
     breakers: BreakerSettings | None = None,
     health: HealthSettings | None = None,
+    rejections: RejectionLimits | None = None,
     time_source: Clock | None = None,
 ) -> Client:
     """A client that connects `hub` to `engine` when its `with` or `async with` block is entered.
@@ -109,6 +111,7 @@ def connect(
         process_failure: decides on a failure before the table of `policy` does.
         breakers: settings of the circuit breakers of callbacks.
         health: what the health's score is made of.
+        rejections: what share of rejected ticks makes an `events.RejectionRate`.
         time_source: the clock; this machine's unless given.
 
     Raises:
@@ -170,5 +173,6 @@ def connect(
         seed=seed,
         reconciler=(Reconciler() if reconcile else None) if isinstance(reconcile, bool) else reconcile,
         health=health,
+        rejections=rejections if rejections is not None else RejectionLimits(),
     )
     return Client(parts, start=start)

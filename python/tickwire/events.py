@@ -41,6 +41,7 @@ __all__ = [
     "Message",
     "Overflow",
     "Reconnecting",
+    "RejectionRate",
     "Revision",
     "SessionTakenOver",
     "SwapFailed",
@@ -271,6 +272,27 @@ class DaylightTransition(Event):
     before_ns: int
     after_ns: int
     in_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionRate(Event):
+    """So many of an instrument's ticks are rejected that somebody should know, or no longer; see
+    `RejectionLimits`.
+
+    Attributes:
+        symbol: the instrument.
+        reason: the reason that has passed a limit of its own, or None for all others together.
+        state: "high" or "normal".
+        rejected, received: ticks of the recent past.
+        rejections: the rejected by reason.
+    """
+
+    symbol: str
+    reason: str | None
+    state: str
+    rejected: int
+    received: int
+    rejections: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ from .projectx import SUBSCRIBE_METHODS
 from .rawfeed import RawFeed
 from .reading import LiveSubscriptions
 from .reconcile import Drift, Reconciler
+from .rejections import Count, RejectionLimits
 from .route import Route
 from .session import Session
 from .supervisor import Supervisor
@@ -70,6 +71,7 @@ class Parts:
     seed: str | None
     reconciler: Reconciler | None
     health: HealthSettings | None
+    rejections: RejectionLimits
 
 
 class Machinery:
@@ -97,6 +99,8 @@ class Machinery:
             callbacks=self.callbacks,
             breakers=self.breakers,
             counted=self._counted,
+            rejections=parts.rejections,
+            judged=self._judged,
             tell=tell,
         )
         self.events.call(Event, self.monitor.heard)
@@ -145,6 +149,13 @@ class Machinery:
             self._parts.engine.rejections().get("malformed", 0) if self._parts.engine is not None else 0
         )
         return self.supervisor.counted() | {"malformed": malformed}
+
+    def _judged(self) -> dict[str, Count]:
+        engine = self._parts.engine
+        if engine is None:
+            return {}
+        stats = {symbol: engine.stats(symbol) for symbol in self._parts.symbols}
+        return {symbol: Count(of["received"], of["rejections"]) for symbol, of in stats.items()}
 
     def _make_backfiller(self) -> Backfiller | None:
         parts = self._parts
