@@ -22,8 +22,10 @@ from .machinery import Parts
 from .plan import SwapChoice
 from .policy import ProcessFailure
 from .reconcile import Reconciler
+from .rejections import RejectionLimits
 from .route import Route, TokenPlace
-from .session import ALWAYS, CME, Session
+from .session import Session
+from .sessions import ALWAYS, CME
 from .streams import Streams, choose, own_calls, stream_calls, stream_symbols
 from .units import duration_ns
 from .wanted import Wanted
@@ -59,11 +61,13 @@ def connect(
     clock: ClockChoice = "wall",
     grace: str = "500ms",
     session: Session | None = None,
+    daylight_ahead: str = "24h",
     limits: LinkLimits | None = None,
     # Replaceable parts
     process_failure: ProcessFailure | None = None,
     breakers: BreakerSettings | None = None,
     health: HealthSettings | None = None,
+    rejections: RejectionLimits | None = None,
     time_source: Clock | None = None,
 ) -> Client:
     """A client that connects `hub` to `engine` when its `with` or `async with` block is entered.
@@ -105,10 +109,13 @@ def connect(
             are marked as incomplete, and fetched where there is a history.
         session: when the market is open, for health: outside, silence means nothing. `CME` has the hours of
             Globex futures, and is the default of a gateway; else it is `ALWAYS`.
+        daylight_ahead: how long before a transition of local time `events.DaylightTransition` tells of it; it does
+            so again when it has come. Of the zones of the engine's bars and sessions, and of `session`.
         limits: time and size limits.
         process_failure: decides on a failure before the table of `policy` does.
         breakers: settings of the circuit breakers of callbacks.
         health: what the health's score is made of.
+        rejections: what share of rejected ticks makes an `events.RejectionRate`.
         time_source: the clock; this machine's unless given.
 
     Raises:
@@ -167,10 +174,12 @@ def connect(
         process_failure=process_failure,
         breakers=breakers,
         session=session if session is not None else ALWAYS,
+        daylight_ahead_ns=duration_ns("daylight_ahead", daylight_ahead),
         history=history,
         seed=seed,
         backfill=backfill,
         reconciler=(Reconciler() if reconcile else None) if isinstance(reconcile, bool) else reconcile,
         health=health,
+        rejections=rejections if rejections is not None else RejectionLimits(),
     )
     return Client(parts, start=start)
