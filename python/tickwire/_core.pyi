@@ -23,10 +23,14 @@ __all__ = [
     "WebSocket",
     "__version__",
     "debug_build",
+    "timeframe_name",
 ]
 
 __version__: str
 debug_build: bool
+
+def timeframe_name(text: str) -> str:
+    """The name of a timeframe: of all its spellings the one that readers are shown."""
 
 class _Rules(Protocol):
     @property
@@ -61,6 +65,8 @@ class _Spec(Protocol):
     def sources(self) -> Sequence[str]: ...
     @property
     def lateness_ns(self) -> int: ...
+    @property
+    def split(self) -> str: ...
     @property
     def stamp_arrival(self) -> bool: ...
     @property
@@ -114,7 +120,9 @@ class Quote:
 
 @final
 class Bar:
-    """A bar. It covers ts <= ts_event < ts_end, both int ns UTC, and is labelled by its start."""
+    """A bar. One of a length of time covers ts <= ts_event < ts_end, both int ns UTC, and is labelled by
+    its start. Any other begins with the tick at ts and ends with the one at ts_end.
+    """
 
     @property
     def symbol(self) -> str: ...
@@ -213,7 +221,9 @@ class Engine:
         """The instruments' symbols, in the order given."""
     @property
     def timeframes(self) -> tuple[str, ...]:
-        """The timeframes, from the smallest to the largest."""
+        """The timeframes: lengths of time from the smallest to the largest, then trades, volume, notional,
+        range and Renko.
+        """
     def push_trade(
         self,
         symbol: str,
@@ -238,9 +248,9 @@ class Engine:
     ) -> bool:
         """Apply one quote. A side, size or last price that is absent is NaN."""
     def bar_span(self, symbol: str, timeframe: str, ts: int) -> tuple[int, int]:
-        """Start and end of the bar that `ts` belongs to, int ns UTC."""
+        """Start and end of the bar that `ts` belongs to, int ns UTC. Only for lengths of time."""
     def parents(self) -> list[tuple[str, str | None]]:
-        """Each timeframe, ascending, with the one that it is rolled up from (None: from ticks)."""
+        """Each length of time, ascending, with the one that it is rolled up from (None: from ticks)."""
     def advance(self, now_ns: int) -> None:
         """Close every bar that ends at or before `now_ns`; ticks of those are late from then on."""
     def mark_gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str] | None = None) -> None:

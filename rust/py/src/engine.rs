@@ -5,7 +5,8 @@ use std::sync::Arc;
 use numpy::{PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use tickwire_core::bars::{Bar, Timeframe};
+use tickwire_core::HistoryError;
+use tickwire_core::bars::{Bar, Kind, Timeframe};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::{Engine, Session};
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
@@ -50,11 +51,17 @@ impl PyEngine {
         instruments: Vec<SpecArg>,
         timeframes: Vec<(String, usize)>,
     ) -> PyResult<Self> {
-        let instruments = instruments.into_iter().map(SpecArg::build).collect::<PyResult<_>>()?;
+        let instruments: Vec<_> =
+            instruments.into_iter().map(SpecArg::build).collect::<PyResult<_>>()?;
         let timeframes: Vec<_> = timeframes
             .iter()
-            .map(|(text, retain)| Ok((specs::timeframe(text)?, *retain)))
+            .map(|(text, retain)| Ok((specs::kind(text)?, *retain)))
             .collect::<PyResult<_>>()?;
+        let kinds: Vec<Kind> = timeframes.iter().map(|&(kind, _)| kind).collect();
+        instruments
+            .iter()
+            .try_for_each(|spec| Engine::check(spec, &kinds))
+            .map_err(|error| ConfigError::new_err(error.to_string()))?;
         let core = Arc::new(Engine::new(instruments, &timeframes));
         Ok(Self {
             names: Names::new(py, Arc::clone(&core)),
@@ -69,7 +76,8 @@ impl PyEngine {
         PyTuple::new(py, self.names.symbols())
     }
 
-    /// The timeframes, from the smallest to the largest.
+    /// The timeframes: lengths of time from the smallest to the largest, then trades, volume, notional,
+    /// range and Renko.
     #[getter]
     fn timeframes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.names.timeframes())
@@ -239,20 +247,25 @@ impl PyEngine {
         let (history, revised) = session::write(&self.core, py, false, work)
             .0
             .map_err(|error| errors::history(&error))?;
-        let bar =
-            |(timeframe, bar): &(Timeframe, Bar)| self.names.bar(py, id, *timeframe, source, bar);
+        let bar = |(timeframe, bar): &(Timeframe, Bar)| {
+            self.names.bar(py, id, (*timeframe).into(), source, bar)
+        };
         Ok((counts::history(py, &history)?, revised.iter().map(bar).collect()))
     }
 
-    /// Start and end of the bar of an instrument that `ts` belongs to, int ns UTC.
+    /// Start and end of the bar of an instrument that `ts` belongs to, int ns UTC. Only for lengths of
+    /// time.
     fn bar_span(&self, symbol: &str, timeframe: &str, ts: i64) -> PyResult<(i64, i64)> {
         self.names.find(symbol)?;
         let level = self.names.level(timeframe)?;
-        Ok(self.core.timeframes()[level].bucket(ts))
+        match self.core.timeframes().get(level) {
+            Some(timeframe) => Ok(timeframe.bucket(ts)),
+            None => Err(errors::history(&HistoryError::NotTime(self.core.kinds()[level]))),
+        }
     }
 
-    /// Each timeframe, from the smallest to the largest, with the smaller one whose bars its bars
-    /// are put together from; None where they are made of ticks.
+    /// Each length of time among the timeframes, from the smallest to the largest, with the smaller one
+    /// whose bars its bars are put together from; None where they are made of ticks.
     fn parents(&self) -> Vec<(String, Option<String>)> {
         let name = |level: usize| self.core.timeframes()[level].to_string();
         let parents = self.core.parents().into_iter().enumerate();

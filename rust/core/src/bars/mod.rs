@@ -1,13 +1,18 @@
-//! Time bars over many timeframes at once.
+//! Bars over many timeframes at once: those cut by time, and those cut by their ticks.
 
 pub(crate) mod bar;
 mod gaps;
+mod kind;
 pub(crate) mod ladder;
+mod measured;
 mod source;
 mod timeframe;
 pub(crate) mod watermark;
 
 pub use bar::Bar;
+pub use kind::{Amount, Kind, KindError, Measure};
+pub(crate) use measured::Measured;
+pub use measured::Split;
 pub use source::{Source, SourceError};
 pub use timeframe::{Timeframe, TimeframeError, Unit};
 pub(crate) use watermark::Watermark;

@@ -12,7 +12,7 @@ pub(crate) use tracks::Stream;
 use tracks::Track;
 
 use crate::bars::ladder::parents;
-use crate::bars::{Source, Timeframe};
+use crate::bars::{Kind, Measured, Source, Split, Timeframe};
 use crate::cell::Cell;
 use crate::layout::Layout;
 use crate::reason::REASONS;
@@ -38,6 +38,8 @@ pub struct Spec {
     pub sources: Vec<Source>,
     /// How long a bar waits for late ticks, ns.
     pub lateness_ns: i64,
+    /// What becomes of a trade that reaches the end of a volume or notional bar.
+    pub split: Split,
     /// Whether a tick without event time is stamped with its arrival time.
     pub stamp_arrival: bool,
     /// Number of ticks each ring holds.
@@ -51,14 +53,16 @@ pub(crate) type QuoteRing = Ring<{ Quote::WORDS }>;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) spec: Spec,
-    /// Ascending.
+    /// The kinds of bars, in order: lengths of time first, ascending.
+    pub(crate) kinds: Arc<[Kind]>,
+    /// Those lengths of time.
     pub(crate) timeframes: Arc<[Timeframe]>,
     pub(crate) view: ArcSwap<View>,
     /// Made when the first trade comes.
     pub(crate) trades: OnceLock<Arc<TradeRing>>,
     pub(crate) quotes: OnceLock<Arc<QuoteRing>>,
     pub(crate) watchers: Watchers,
-    /// Bars to retain, per timeframe.
+    /// Bars to retain, per kind.
     pub(crate) retain: Arc<[usize]>,
 }
 
@@ -120,24 +124,42 @@ pub(crate) struct Writer {
     install: Option<Vec<(usize, Series)>>,
 }
 
+/// Of all kinds of bars, those that are lengths of time and made of ticks.
+fn roots(timeframes: &[Timeframe], kinds: usize) -> Vec<bool> {
+    let mut roots: Vec<bool> = parents(timeframes).iter().map(Option::is_none).collect();
+    roots.resize(kinds, false);
+    roots
+}
+
 impl Instrument {
-    pub(crate) fn new(spec: Spec, timeframes: Arc<[Timeframe]>, retain: Arc<[usize]>) -> Self {
-        let roots: Vec<bool> = parents(&timeframes).iter().map(Option::is_none).collect();
-        let layout = Layout::new(spec.sources.len(), &roots, 2);
+    pub(crate) fn new(spec: Spec, kinds: Arc<[Kind]>, retain: Arc<[usize]>) -> Self {
+        let timeframes: Arc<[Timeframe]> =
+            kinds.iter().filter_map(|kind| kind.timeframe()).collect();
+        let layout = Layout::new(spec.sources.len(), &roots(&timeframes, kinds.len()), 2);
         let cell = Arc::new(Cell::new(layout.len()));
-        let levels = || timeframes.iter().zip(retain.iter());
+        let levels = || kinds.iter().zip(retain.iter());
         let series: Box<[Series]> = spec
             .sources
             .iter()
-            .flat_map(|_| levels().map(|(&timeframe, &retain)| Series::new(timeframe, retain)))
+            .flat_map(|_| levels().map(|(kind, &retain)| Series::new(kind.timeframe(), retain)))
             .collect();
+        let measured = || {
+            let measure = |kind: &Kind| match *kind {
+                Kind::Time(_) => None,
+                Kind::Measured(measure) => Some(Measured::new(measure, spec.tick_size, spec.split)),
+            };
+            kinds.iter().filter_map(measure).collect()
+        };
         let stream = |wanted: fn(Source) -> bool| {
             let tracks = spec
                 .sources
                 .iter()
                 .enumerate()
                 .filter(|(_, source)| wanted(**source))
-                .map(|(index, &source)| Track::new(source, index, &timeframes, &series, &retain))
+                .map(|(index, &source)| {
+                    let series = &series[index * kinds.len()..];
+                    Track::new(source, index, &timeframes, measured(), series, &retain)
+                })
                 .collect();
             Stream::new(spec.lateness_ns, tracks)
         };
@@ -161,7 +183,8 @@ impl Instrument {
         };
         let shared = Shared {
             spec,
-            timeframes: Arc::clone(&timeframes),
+            kinds: Arc::clone(&kinds),
+            timeframes,
             view: ArcSwap::from_pointee(View { series, cell, layout }),
             trades: OnceLock::new(),
             quotes: OnceLock::new(),
