@@ -29,10 +29,14 @@ __all__ = [
     "debug_build",
     "judged",
     "set_rules",
+    "timeframe_name",
 ]
 
 __version__: str
 debug_build: bool
+
+def timeframe_name(text: str) -> str:
+    """The name of a timeframe: of all its spellings the one that readers are shown."""
 
 class _Rules(Protocol):
     @property
@@ -103,6 +107,8 @@ class _Spec(Protocol):
     def align(self) -> Zone | Sessions | None: ...
     @property
     def lateness_ns(self) -> int: ...
+    @property
+    def split(self) -> str: ...
     @property
     def stamp_arrival(self) -> bool: ...
     @property
@@ -191,7 +197,9 @@ class Quote:
 
 @final
 class Bar:
-    """A bar. It covers ts <= ts_event < ts_end, both int ns UTC, and is labelled by its start."""
+    """A bar. One of a length of time covers ts <= ts_event < ts_end, both int ns UTC, and is labelled by
+    its start. Any other begins with the tick at ts and ends with the one at ts_end.
+    """
 
     @property
     def symbol(self) -> str: ...
@@ -357,7 +365,9 @@ class Engine:
         """The instruments' symbols, in the order given."""
     @property
     def timeframes(self) -> tuple[str, ...]:
-        """The timeframes, from the smallest to the largest."""
+        """The timeframes: lengths of time from the smallest to the largest, then trades, volume, notional,
+        range and Renko.
+        """
     def push_trade(
         self,
         symbol: str,
@@ -388,10 +398,10 @@ class Engine:
         self, symbol: str, timeframe: str, ts: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Start and end of the bar of an instrument that `ts` belongs to, ns UTC: two ints, or of a column
-        of times (int64 or datetime64, shape (n,)) two columns.
+        of times (int64 or datetime64, shape (n,)) two columns. Only for lengths of time.
         """
     def parents(self, symbol: str) -> list[tuple[str, str | None]]:
-        """Each timeframe, ascending, with the one that an instrument's is rolled up from (None: ticks)."""
+        """Each length of time, ascending, with the one that an instrument's is rolled up from (None: ticks)."""
     def advance(self, now_ns: int) -> None:
         """Close every bar that ends at or before `now_ns`; ticks of those are late from then on."""
     def mark_gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str] | None = None) -> None:

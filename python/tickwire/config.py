@@ -15,10 +15,11 @@ from .units import duration_ns
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Action", "Instrument", "ProtocolName", "Rules", "Source", "Spec"]
+__all__ = ["Action", "Instrument", "ProtocolName", "Rules", "Source", "Spec", "Split"]
 
 Action = Literal["reject", "flag", "off"]
 Source = Literal["trade", "bid", "ask", "mid", "last"]
+Split = Literal["keep", "split"]
 ProtocolName = Literal["json", "messagepack"]
 """A SignalR hub protocol, by the name that the handshake calls it."""
 
@@ -230,6 +231,9 @@ class Instrument:
         source: what its bars are made of: "trade", "bid", "ask", "mid", "last" or a tuple of them.
             None takes the engine's default.
         lateness: how long, in event time, a bar waits for late ticks. None takes the engine's default.
+        split: what becomes of a trade that reaches the end of a volume or notional bar: "keep" (it stays
+            whole, and the bar may hold more than its timeframe says) or "split" (each bar gets the part
+            it has room for). None takes the engine's default.
         stamp: "event", or "arrival" to stamp ticks without event time with their arrival time.
         rules: what prices, sizes and times must obey.
     """
@@ -240,6 +244,7 @@ class Instrument:
     session: Session | None = field(default=None, kw_only=True)
     source: Source | tuple[Source, ...] | None = field(default=None, kw_only=True)
     lateness: str | None = field(default=None, kw_only=True)
+    split: Split | None = field(default=None, kw_only=True)
     stamp: Literal["event", "arrival"] = field(default="event", kw_only=True)
     rules: Rules = field(default_factory=Rules, kw_only=True)
 
@@ -255,6 +260,8 @@ class Instrument:
             object.__setattr__(self, "source", sources("source", self.source))
         if self.lateness is not None:
             duration_ns("lateness", self.lateness)
+        if self.split is not None:
+            choice("split", self.split, Split)
         choice("stamp", self.stamp, Literal["event", "arrival"])
         if not isinstance(self.rules, Rules):
             raise ConfigError(f"rules: got {self.rules!r}, expected a tickwire.Rules")
@@ -277,6 +284,7 @@ class Spec:
     zones: tuple[str, ...]
     sources: tuple[Source, ...]
     lateness_ns: int
+    split: Split
     stamp_arrival: bool
     capacity: int
     rules: Rules
@@ -289,6 +297,7 @@ class Spec:
         align: str,
         source: tuple[Source, ...],
         lateness_ns: int,
+        split: Split,
         capacity: int,
     ) -> Spec:
         own_align = align if instrument.align is None else instrument.align
@@ -302,6 +311,7 @@ class Spec:
             lateness_ns=lateness_ns
             if instrument.lateness is None
             else duration_ns("lateness", instrument.lateness),
+            split=split if instrument.split is None else instrument.split,
             stamp_arrival=instrument.stamp == "arrival",
             capacity=capacity,
             rules=instrument.rules,

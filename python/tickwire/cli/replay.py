@@ -41,7 +41,13 @@ def replay(
             show_default=False,
         ),
     ],
-    timeframes: Annotated[str, typer.Option(help="Lengths of bars, commas between.")] = "1m",
+    timeframes: Annotated[
+        str,
+        typer.Option(
+            help="What bars are cut by, commas between: time (1s, 5m, 1h, 1d, 1w, 1mo), trades (100t), volume "
+            "(5000v), notional (1e6n), range in ticks (8r), Renko bricks of ticks (8renko)."
+        ),
+    ] = "1m",
     source: Annotated[
         str | None,
         typer.Option(
@@ -185,7 +191,7 @@ def _engine(
     given: dict[str | None, Decimal],
 ) -> Engine:
     from tickwire.config import Instrument, Rules
-    from tickwire.engine import Engine
+    from tickwire.engine import MAX_RETAIN, Engine
 
     wanted = {symbol: size for symbol, size in given.items() if symbol is not None}
     if None in given:
@@ -196,8 +202,8 @@ def _engine(
         [Instrument(symbol, tick_size=float(size), rules=rules) for symbol, size in sizes.items()],
         timeframes,
         capacity=_RING_TICKS,
-        # Every bar holds at least one tick, so that none is ever let go.
-        retain=ticks.ticks.height,
+        # Every bar is wanted.
+        retain=MAX_RETAIN,
         source=sources,
         lateness=lateness,
     )
@@ -271,7 +277,7 @@ def _bars(engine: Engine, sources: tuple[Any, ...], *, partial: bool) -> pl.Data
     """All bars in one table, by instrument, timeframe, source and time."""
     import polars as pl
 
-    return pl.concat(
+    frames = [
         engine.bars(symbol, timeframe, partial=partial, source=source).select(
             pl.lit(symbol).alias("instrument"),
             pl.lit(timeframe).alias("timeframe"),
@@ -281,7 +287,9 @@ def _bars(engine: Engine, sources: tuple[Any, ...], *, partial: bool) -> pl.Data
         for symbol in engine.symbols
         for timeframe in engine.timeframes
         for source in sources
-    )
+    ]
+    # Only bars that are cut by their ticks say when they ended.
+    return pl.concat(frames, how="diagonal")
 
 
 def _write(bars: pl.DataFrame, out: Path) -> None:

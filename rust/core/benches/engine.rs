@@ -16,7 +16,7 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use cpu_time::ProcessTime;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Source, Timeframe};
+use tickwire_core::bars::{Alignment, Kind, Source, Split};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Trade};
@@ -194,11 +194,12 @@ fn engine() -> Engine {
         sources: vec![Source::Trade],
         alignment: Alignment::Utc,
         lateness_ns: 0,
+        split: Split::Keep,
         stamp_arrival: false,
         capacity: CAPACITY,
     };
-    let timeframe = |text: &str| text.parse::<Timeframe>().expect("a timeframe");
-    Engine::new(vec![spec], &TIMEFRAMES.map(|text| (timeframe(text), TRADES)))
+    let kind = |text: &str| text.parse::<Kind>().expect("a timeframe");
+    Engine::new(vec![spec], &TIMEFRAMES.map(|text| (kind(text), TRADES)))
 }
 
 /// Pushes the columns and reads all closed bars; returns how many those are.

@@ -11,7 +11,7 @@
 //!
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
-use crate::bars::{Buckets, Source, Timeframe, parent};
+use crate::bars::{Buckets, Kind, Source, Timeframe, parent};
 use crate::columns::TradeColumns;
 use crate::decode::Sink;
 use crate::instrument::{Instrument, Shared, Spec, Writer};
@@ -29,7 +29,8 @@ use std::sync::{Arc, MutexGuard};
 pub struct Engine {
     index: FxHashMap<Box<str>, InstrumentId>,
     pub(crate) instruments: Box<[Instrument]>,
-    timeframes: Arc<[Timeframe]>,
+    kinds: Arc<[Kind]>,
+    timeframes: Box<[Timeframe]>,
     /// Ticks rejected that belong to no instrument, by reason.
     elsewhere: [AtomicU64; REASONS],
 }
@@ -49,6 +50,18 @@ pub struct Receipt {
     pub control: Vec<Box<[u8]>>,
 }
 
+/// Quotes have no sizes that bars could be filled with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{symbol}: got timeframe \"{kind}\" with source {source_name:?}, but quotes carry no volume; make \
+     volume and notional bars in an engine whose source is \"trade\""
+)]
+pub struct NoSizes {
+    symbol: String,
+    source_name: &'static str,
+    kind: Kind,
+}
+
 /// Bytes of memory in use, by part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -61,16 +74,17 @@ pub struct Memory {
 }
 
 impl Engine {
-    /// An engine for these instruments. Timeframes are sorted; `retain` gives the closed bars kept
-    /// for each, in the order given here.
+    /// An engine for these instruments and kinds of bars, each with the number of closed bars kept.
+    /// Kinds are sorted. Those that need sizes stay empty where bars are made of quotes, see
+    /// [`check`](Self::check).
     #[must_use]
-    pub fn new(instruments: Vec<Spec>, timeframes: &[(Timeframe, usize)]) -> Self {
-        let mut timeframes = timeframes.to_vec();
-        timeframes.sort_by_key(|(timeframe, _)| timeframe.nominal_ns());
-        timeframes.dedup_by_key(|(timeframe, _)| *timeframe);
-        let retain: Arc<[usize]> = timeframes.iter().map(|&(_, retain)| retain).collect();
-        let timeframes: Arc<[Timeframe]> =
-            timeframes.iter().map(|&(timeframe, _)| timeframe).collect();
+    pub fn new(instruments: Vec<Spec>, kinds: &[(Kind, usize)]) -> Self {
+        let mut kinds = kinds.to_vec();
+        kinds.sort_by_key(|(kind, _)| kind.order());
+        kinds.dedup_by_key(|(kind, _)| *kind);
+        let retain: Arc<[usize]> = kinds.iter().map(|&(_, retain)| retain).collect();
+        let kinds: Arc<[Kind]> = kinds.iter().map(|&(kind, _)| kind).collect();
+        let timeframes = kinds.iter().filter_map(|kind| kind.timeframe()).collect();
         let index = instruments
             .iter()
             .enumerate()
@@ -78,9 +92,24 @@ impl Engine {
             .collect();
         let instruments = instruments
             .into_iter()
-            .map(|spec| Instrument::new(spec, &timeframes, Arc::clone(&retain)))
+            .map(|spec| Instrument::new(spec, Arc::clone(&kinds), Arc::clone(&retain)))
             .collect();
-        Self { index, instruments, timeframes, elsewhere: Default::default() }
+        Self { index, instruments, kinds, timeframes, elsewhere: Default::default() }
+    }
+
+    /// Whether all kinds of bars can be made for an instrument.
+    ///
+    /// # Errors
+    /// The first kind that needs sizes, where bars are made of quotes.
+    pub fn check(spec: &Spec, kinds: &[Kind]) -> Result<(), NoSizes> {
+        let quotes = spec.sources.iter().find(|source| **source != Source::Trade);
+        let kind = kinds.iter().find(|kind| kind.needs_sizes());
+        match (quotes, kind) {
+            (Some(&source), Some(&kind)) => {
+                Err(NoSizes { symbol: spec.symbol.clone(), source_name: source.name(), kind })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The instrument with this symbol.
@@ -115,7 +144,13 @@ impl Engine {
         (0..buckets.len()).map(|level| parent(buckets, level)).collect()
     }
 
-    /// The timeframes, ascending.
+    /// The kinds of bars, in order: lengths of time first, ascending.
+    #[must_use]
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// Those of the kinds that are lengths of time.
     #[must_use]
     pub fn timeframes(&self) -> &[Timeframe] {
         &self.timeframes
@@ -161,7 +196,7 @@ impl Engine {
     ) -> Result<Vec<RecordBatch>, ArrowError> {
         let shared = self.shared(id);
         if let Some(track) = shared.spec.sources.iter().position(|known| *known == source) {
-            shared.compact(track * self.timeframes.len() + level)?;
+            shared.compact(track * self.kinds.len() + level)?;
         }
         self.snapshot(id).batches(source, level, last, since, partial)
     }

@@ -4,7 +4,7 @@
 //! Taking a snapshot copies a few hundred words and delays nobody.
 
 use crate::bars::bar::OpenBar;
-use crate::bars::{Bar, Buckets, Source, parent};
+use crate::bars::{Bar, Buckets, Kind, Source, parent};
 use crate::instrument::Shared;
 use crate::layout::{self, Layout};
 use crate::reason::{REASONS, Reason};
@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub struct Snapshot {
     view: Arc<View>,
     words: Vec<u64>,
+    kinds: Arc<[Kind]>,
     buckets: Arc<[Buckets]>,
     sources: Vec<Source>,
 }
@@ -80,13 +81,20 @@ impl Snapshot {
             return Self {
                 view,
                 words,
+                kinds: Arc::clone(&shared.kinds),
                 buckets: Arc::clone(&shared.buckets),
                 sources: shared.spec.sources.clone(),
             };
         }
     }
 
-    /// The buckets of each timeframe, ascending.
+    /// The kinds of bars, in order: lengths of time first, ascending.
+    #[must_use]
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// The buckets of those of the kinds that are lengths of time.
     #[must_use]
     pub fn buckets(&self) -> &[Buckets] {
         &self.buckets
@@ -151,7 +159,7 @@ impl Snapshot {
     }
 
     fn series(&self, track: usize, level: usize) -> &Series {
-        &self.view.series[track * self.buckets.len() + level]
+        &self.view.series[track * self.kinds.len() + level]
     }
 
     fn appended(&self, track: usize, level: usize) -> u64 {
@@ -169,6 +177,17 @@ impl Snapshot {
     #[must_use]
     pub fn open_bars(&self, source: Source, level: usize) -> Vec<Bar> {
         let Some(track) = self.track(source) else { return Vec::new() };
+        let merged = if level < self.buckets.len() {
+            self.merged(track, level)
+        } else {
+            self.held(track, level).collect()
+        };
+        // What is still open is not complete, whatever it has seen so far.
+        merged.iter().map(|bar| Bar { complete: false, ..bar.close() }).collect()
+    }
+
+    /// The open bars of a length of time, put together from what the smaller ones hold.
+    fn merged(&self, track: usize, level: usize) -> Vec<OpenBar> {
         let mut merged: Vec<OpenBar> = Vec::new();
         // The largest timeframe holds the oldest closed parts; the smaller ones continue it.
         let mut chain = Some(level);
@@ -182,8 +201,7 @@ impl Snapshot {
             }
             chain = parent(&self.buckets, current);
         }
-        // What is still open is not complete, whatever it has seen so far.
-        merged.iter().map(|bar| Bar { complete: false, ..bar.close() }).collect()
+        merged
     }
 
     /// What a level of the ladder holds itself.

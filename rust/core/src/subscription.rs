@@ -7,10 +7,10 @@
 //!   timeframes). What it does not fetch in time is shed, oldest first, and counted:
 //!   `published == delivered + pending + shed`.
 //! - Items of one stream come in order. Streams are merged by the time at which their items became
-//!   known: event time for ticks, the end for bars; at equal times bars before ticks, smaller
-//!   timeframes first.
+//!   known: event time for ticks, the end for bars; at equal times bars before ticks, in the order of
+//!   the engine's kinds.
 
-use crate::bars::{Bar, Source, Timeframe};
+use crate::bars::{Bar, Kind, Source};
 use crate::engine::Engine;
 use crate::instrument::{QuoteRing, TradeRing};
 use crate::record::{InstrumentId, Quote, Trade};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub struct Interest {
     /// Instruments.
     pub instruments: Vec<InstrumentId>,
-    /// Positions among the engine's timeframes.
+    /// Positions among the engine's kinds of bars.
     pub levels: Vec<usize>,
     /// The source of the bars.
     pub source: Source,
@@ -38,8 +38,8 @@ pub struct Interest {
 /// One item of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Item {
-    /// A closed or revised bar, with its timeframe and source.
-    Bar(InstrumentId, Timeframe, Source, Bar),
+    /// A closed or revised bar, with its kind and source.
+    Bar(InstrumentId, Kind, Source, Bar),
     /// An accepted trade.
     Trade(InstrumentId, Trade),
     /// An accepted quote.
@@ -114,7 +114,9 @@ impl<const W: usize> Cursor<W> {
 enum Stream {
     Bars {
         instrument: InstrumentId,
-        timeframe: Timeframe,
+        kind: Kind,
+        /// Its position among the engine's.
+        level: usize,
         source: Source,
         ring: Arc<Ring<{ Bar::WORDS }>>,
         cursor: Cursor<{ Bar::WORDS }>,
@@ -153,7 +155,8 @@ impl Subscription {
                     let ring = ring::ring(interest.capacity);
                     streams.push(Stream::Bars {
                         instrument: id,
-                        timeframe: engine.timeframes()[level],
+                        kind: engine.kinds()[level],
+                        level,
                         source: track.source,
                         ring: ring.reader(),
                         cursor: Cursor::new(0),
@@ -181,7 +184,7 @@ impl Subscription {
 
     /// Fetches everything that is waiting.
     pub fn poll(&mut self) -> Vec<Item> {
-        let mut items: Vec<((i64, i64), Item)> = Vec::new();
+        let mut items: Vec<((i64, usize), Item)> = Vec::new();
         let (mut bars, mut trades, mut quotes) = (Vec::new(), Vec::new(), Vec::new());
         for stream in &mut self.streams {
             // The order within a stream is kept by never letting its keys go back.
@@ -191,13 +194,12 @@ impl Subscription {
                 (latest, rank)
             };
             match stream {
-                Stream::Bars { instrument, timeframe, source, ring, cursor } => {
+                Stream::Bars { instrument, kind, level, source, ring, cursor } => {
                     bars.clear();
                     cursor.fetch(ring, self.capacity, &mut bars);
                     items.extend(bars.iter().map(|words| {
                         let bar = Bar::from_words(words);
-                        let rank = timeframe.nominal_ns();
-                        (key(bar.ts_end, rank), Item::Bar(*instrument, *timeframe, *source, bar))
+                        (key(bar.ts_end, *level), Item::Bar(*instrument, *kind, *source, bar))
                     }));
                 }
                 Stream::Trades(id, cursor) => {
@@ -207,7 +209,7 @@ impl Subscription {
                     }
                     items.extend(trades.iter().map(|words| {
                         let trade = Trade::from_words(words);
-                        (key(trade.ts_event, i64::MAX), Item::Trade(*id, trade))
+                        (key(trade.ts_event, usize::MAX), Item::Trade(*id, trade))
                     }));
                 }
                 Stream::Quotes(id, cursor) => {
@@ -217,7 +219,7 @@ impl Subscription {
                     }
                     items.extend(quotes.iter().map(|words| {
                         let quote = Quote::from_words(words);
-                        (key(quote.ts_event, i64::MAX), Item::Quote(*id, quote))
+                        (key(quote.ts_event, usize::MAX), Item::Quote(*id, quote))
                     }));
                 }
             }

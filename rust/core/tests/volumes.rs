@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use std::sync::Arc;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Source};
+use tickwire_core::bars::{Alignment, Source, Split};
 use tickwire_core::decode::{Decoder, Protocol, Volumes};
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
@@ -28,6 +28,7 @@ fn feed_of(protocol: Protocol) -> Feed {
         sources: vec![Source::Trade],
         alignment: Alignment::Utc,
         lateness_ns: 0,
+        split: Split::Keep,
         stamp_arrival: false,
         capacity: 64,
     };

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use numpy::{PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use tickwire_core::bars::{Bar, Timeframe};
+use tickwire_core::HistoryError;
+use tickwire_core::bars::{Bar, Kind, Timeframe};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::{Engine, Session};
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
@@ -51,11 +52,17 @@ impl PyEngine {
         instruments: Vec<SpecArg>,
         timeframes: Vec<(String, usize)>,
     ) -> PyResult<Self> {
-        let instruments = instruments.into_iter().map(SpecArg::build).collect::<PyResult<_>>()?;
+        let instruments: Vec<_> =
+            instruments.into_iter().map(SpecArg::build).collect::<PyResult<_>>()?;
         let timeframes: Vec<_> = timeframes
             .iter()
-            .map(|(text, retain)| Ok((specs::timeframe(text)?, *retain)))
+            .map(|(text, retain)| Ok((specs::kind(text)?, *retain)))
             .collect::<PyResult<_>>()?;
+        let kinds: Vec<Kind> = timeframes.iter().map(|&(kind, _)| kind).collect();
+        instruments
+            .iter()
+            .try_for_each(|spec| Engine::check(spec, &kinds))
+            .map_err(|error| ConfigError::new_err(error.to_string()))?;
         let core = Arc::new(Engine::new(instruments, &timeframes));
         Ok(Self {
             names: Names::new(py, Arc::clone(&core)),
@@ -70,7 +77,8 @@ impl PyEngine {
         PyTuple::new(py, self.names.symbols())
     }
 
-    /// The timeframes, from the smallest to the largest.
+    /// The timeframes: lengths of time from the smallest to the largest, then trades, volume, notional,
+    /// range and Renko.
     #[getter]
     fn timeframes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.names.timeframes())
@@ -240,13 +248,14 @@ impl PyEngine {
         let (history, revised) = session::write(&self.core, py, false, work)
             .0
             .map_err(|error| errors::history(&error))?;
-        let bar =
-            |(timeframe, bar): &(Timeframe, Bar)| self.names.bar(py, id, *timeframe, source, bar);
+        let bar = |(timeframe, bar): &(Timeframe, Bar)| {
+            self.names.bar(py, id, (*timeframe).into(), source, bar)
+        };
         Ok((counts::history(py, &history)?, revised.iter().map(bar).collect()))
     }
 
     /// Start and end of the bar of an instrument that `ts` belongs to, ns UTC: two ints, or of a
-    /// column of times two columns.
+    /// column of times two columns. Only for lengths of time.
     fn bar_span<'py>(
         &self,
         py: Python<'py>,
@@ -254,7 +263,10 @@ impl PyEngine {
         timeframe: &str,
         ts: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let buckets = &self.core.buckets(self.names.find(symbol)?)[self.names.level(timeframe)?];
+        let level = self.names.level(timeframe)?;
+        let Some(buckets) = self.core.buckets(self.names.find(symbol)?).get(level) else {
+            return Err(errors::history(&HistoryError::NotTime(self.core.kinds()[level])));
+        };
         match Times::of("ts", ts)? {
             Times::One(ts) => buckets.bucket(ts).into_pyobject(py),
             Times::Column(column) => {
@@ -273,8 +285,8 @@ impl PyEngine {
         }
     }
 
-    /// Each timeframe, from the smallest to the largest, with the smaller one whose bars an
-    /// instrument's bars are put together from; None where they are made of ticks.
+    /// Each length of time among the timeframes, from the smallest to the largest, with the smaller one
+    /// whose bars an instrument's bars are put together from; None where they are made of ticks.
     fn parents(&self, symbol: &str) -> PyResult<Vec<(String, Option<String>)>> {
         let name = |level: usize| self.core.timeframes()[level].to_string();
         let parents = self.core.parents(self.names.find(symbol)?).into_iter().enumerate();

@@ -28,6 +28,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("debug_build", cfg!(debug_assertions))?;
+    module.add_function(wrap_pyfunction!(specs::timeframe_name, module)?)?;
     module.add_class::<engine::PyEngine>()?;
     module.add_class::<calendar::Zone>()?;
     module.add_class::<sessions::Sessions>()?;

@@ -68,8 +68,7 @@ impl Snapshot {
         let names = self.engine.get().names();
         let (level, source) = (names.level(timeframe)?, specs::source(source)?);
         let bar = self.core.closed_bar(source, level);
-        let timeframe = self.core.buckets()[level].timeframe();
-        Ok(bar.map(|bar| names.bar(py, self.id, timeframe, source, &bar)))
+        Ok(bar.map(|bar| names.bar(py, self.id, self.core.kinds()[level], source, &bar)))
     }
 
     /// The bars of a timeframe that are still open, oldest first: none, one, or several where late
@@ -78,9 +77,9 @@ impl Snapshot {
     fn open_bars(&self, py: Python<'_>, timeframe: &str, source: &str) -> PyResult<Vec<Bar>> {
         let names = self.engine.get().names();
         let (level, source) = (names.level(timeframe)?, specs::source(source)?);
-        let timeframe = self.core.buckets()[level].timeframe();
+        let kind = self.core.kinds()[level];
         let bars = self.core.open_bars(source, level);
-        Ok(bars.iter().map(|bar| names.bar(py, self.id, timeframe, source, bar)).collect())
+        Ok(bars.iter().map(|bar| names.bar(py, self.id, kind, source, bar)).collect())
     }
 
     /// The bars of a timeframe as a polars.DataFrame; see `Engine.bars`.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use pyo3::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Source, Timeframe};
+use tickwire_core::bars::{Alignment, Kind, Source, Split};
 use tickwire_core::validate::{Action, Rules};
 
 use crate::calendar::Zone;
@@ -68,6 +68,7 @@ pub(crate) struct SpecArg {
     sources: Vec<String>,
     align: Option<AlignArg>,
     lateness_ns: i64,
+    split: String,
     stamp_arrival: bool,
     capacity: usize,
     rules: RulesArg,
@@ -82,6 +83,7 @@ impl SpecArg {
             sources: self.sources.iter().map(|text| source(text)).collect::<PyResult<_>>()?,
             alignment: self.align.map_or(Alignment::Utc, AlignArg::build),
             lateness_ns: self.lateness_ns,
+            split: split(&self.split)?,
             stamp_arrival: self.stamp_arrival,
             capacity: self.capacity,
         })
@@ -139,7 +141,23 @@ pub(crate) fn source(text: &str) -> PyResult<Source> {
     Source::from_str(text).map_err(|error| ConfigError::new_err(error.to_string()))
 }
 
-/// The timeframe of this name, whether an engine has it or not.
-pub(crate) fn timeframe(text: &str) -> PyResult<Timeframe> {
-    Timeframe::from_str(text).map_err(|error| ConfigError::new_err(error.to_string()))
+/// The kind of bars of this name, whether an engine has it or not.
+pub(crate) fn kind(text: &str) -> PyResult<Kind> {
+    Kind::from_str(text).map_err(|error| ConfigError::new_err(error.to_string()))
+}
+
+/// The name of a kind of bars, of all its spellings the one that readers are shown.
+#[pyfunction]
+pub(crate) fn timeframe_name(text: &str) -> PyResult<String> {
+    kind(text).map(|kind| kind.to_string())
+}
+
+pub(crate) fn split(text: &str) -> PyResult<Split> {
+    match text {
+        "keep" => Ok(Split::Keep),
+        "split" => Ok(Split::Split),
+        _ => Err(ConfigError::new_err(format!(
+            "split: got {text:?}, expected \"keep\" or \"split\""
+        ))),
+    }
 }

@@ -65,6 +65,7 @@ impl Writer {
                 trade.to_words()
             });
         }
+        let time = self.trades.watermark.believed(block.ts_event[0]);
         let mut row = 0;
         while row < BLOCK {
             let (ts, price, size) =
@@ -82,6 +83,9 @@ impl Writer {
             row += count;
             let closing_time = self.trades.watermark.observe(block.ts_event[row - 1], NO_TIME);
             self.trades.close(closing_time, &shared.view);
+        }
+        for track in &mut self.trades.tracks {
+            track.measure_run(time, block.ts_event, block.price, block.size, &shared.view);
         }
     }
 
@@ -112,6 +116,12 @@ impl Writer {
         // After the tick is in: one that confirms a jump may itself lie before the new closing time.
         let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
         self.trades.close(closing_time, &shared.view);
+        if self.trades.measures {
+            let time = self.trades.watermark.believed(trade.ts_event);
+            for track in &mut self.trades.tracks {
+                track.measure(time, trade.price, trade.size, &shared.view);
+            }
+        }
         Ok(())
     }
 
@@ -152,6 +162,15 @@ impl Writer {
         }
         let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
         self.quotes.close(closing_time, &shared.view);
+        if self.quotes.measures {
+            let time = self.quotes.watermark.believed(quote.ts_event);
+            for track in &mut self.quotes.tracks {
+                let price = track.source.of_quote(quote);
+                if !price.is_nan() {
+                    track.measure(time, price, 0.0, &shared.view);
+                }
+            }
+        }
         Ok(())
     }
 

@@ -11,7 +11,7 @@ mod tracks;
 pub(crate) use tracks::Stream;
 use tracks::Track;
 
-use crate::bars::{Alignment, Buckets, Source, Timeframe, parent};
+use crate::bars::{Alignment, Buckets, Kind, Measured, Source, Split, parent};
 use crate::cell::Cell;
 use crate::judged::{Keep, Shown};
 use crate::layout::Layout;
@@ -40,15 +40,12 @@ pub struct Spec {
     pub alignment: Alignment,
     /// How long a bar waits for late ticks, ns.
     pub lateness_ns: i64,
+    /// What becomes of a trade that reaches the end of a volume or notional bar.
+    pub split: Split,
     /// Whether a tick without event time is stamped with its arrival time.
     pub stamp_arrival: bool,
     /// Number of ticks each ring holds.
     pub capacity: usize,
-}
-
-/// Which of an instrument's levels are fed by ticks.
-fn roots(buckets: &[Buckets]) -> Vec<bool> {
-    (0..buckets.len()).map(|level| parent(buckets, level).is_none()).collect()
 }
 
 pub(crate) type TradeRing = Ring<{ Trade::WORDS }>;
@@ -58,7 +55,9 @@ pub(crate) type QuoteRing = Ring<{ Quote::WORDS }>;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) spec: Spec,
-    /// Of each timeframe, ascending.
+    /// The kinds of bars, in order: lengths of time first, ascending.
+    pub(crate) kinds: Arc<[Kind]>,
+    /// The buckets of those lengths of time.
     pub(crate) buckets: Arc<[Buckets]>,
     pub(crate) view: ArcSwap<View>,
     /// Made when the first trade comes.
@@ -68,7 +67,7 @@ pub(crate) struct Shared {
     pub(crate) rejected: Shown,
     pub(crate) flagged: Shown,
     pub(crate) watchers: Watchers,
-    /// Bars to retain, per timeframe.
+    /// Bars to retain, per kind.
     pub(crate) retain: Arc<[usize]>,
 }
 
@@ -132,26 +131,47 @@ pub(crate) struct Writer {
     install: Option<Vec<(usize, Series)>>,
 }
 
+/// Of all kinds of bars, those that are lengths of time and made of ticks.
+fn roots(buckets: &[Buckets], kinds: usize) -> Vec<bool> {
+    let mut roots: Vec<bool> =
+        (0..buckets.len()).map(|level| parent(buckets, level).is_none()).collect();
+    roots.resize(kinds, false);
+    roots
+}
+
 impl Instrument {
-    pub(crate) fn new(spec: Spec, timeframes: &[Timeframe], retain: Arc<[usize]>) -> Self {
-        let buckets: Arc<[Buckets]> =
-            timeframes.iter().map(|&timeframe| Buckets::new(timeframe, &spec.alignment)).collect();
-        let roots: Vec<bool> = roots(&buckets);
-        let layout = Layout::new(spec.sources.len(), &roots, 2);
+    pub(crate) fn new(spec: Spec, kinds: Arc<[Kind]>, retain: Arc<[usize]>) -> Self {
+        let buckets: Arc<[Buckets]> = kinds
+            .iter()
+            .filter_map(|kind| kind.timeframe())
+            .map(|timeframe| Buckets::new(timeframe, &spec.alignment))
+            .collect();
+        let layout = Layout::new(spec.sources.len(), &roots(&buckets, kinds.len()), 2);
         let cell = Arc::new(Cell::new(layout.len()));
-        let levels = || buckets.iter().zip(retain.iter());
+        let levels = || (0..kinds.len()).zip(retain.iter());
         let series: Box<[Series]> = spec
             .sources
             .iter()
-            .flat_map(|_| levels().map(|(buckets, &retain)| Series::new(buckets.clone(), retain)))
+            .flat_map(|_| levels())
+            .map(|(level, &retain)| Series::new(buckets.get(level).cloned(), retain))
             .collect();
+        let measured = || {
+            let measure = |kind: &Kind| match *kind {
+                Kind::Time(_) => None,
+                Kind::Measured(measure) => Some(Measured::new(measure, spec.tick_size, spec.split)),
+            };
+            kinds.iter().filter_map(measure).collect()
+        };
         let stream = |wanted: fn(Source) -> bool| {
             let tracks = spec
                 .sources
                 .iter()
                 .enumerate()
                 .filter(|(_, source)| wanted(**source))
-                .map(|(index, &source)| Track::new(source, index, &buckets, &series, &retain))
+                .map(|(index, &source)| {
+                    let series = &series[index * kinds.len()..];
+                    Track::new(source, index, &buckets, measured(), series, &retain)
+                })
                 .collect();
             Stream::new(spec.lateness_ns, tracks)
         };
@@ -177,6 +197,7 @@ impl Instrument {
         };
         let shared = Shared {
             spec,
+            kinds: Arc::clone(&kinds),
             buckets,
             view: ArcSwap::from_pointee(View { series, cell, layout }),
             trades: OnceLock::new(),

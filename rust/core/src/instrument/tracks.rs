@@ -2,20 +2,24 @@
 
 use crate::bars::bar::OpenBar;
 use crate::bars::ladder::{Closed, Ladder};
-use crate::bars::{Buckets, Source, Watermark};
+use crate::bars::{Buckets, Measured, Source, Watermark};
 use crate::record::NO_TIME;
 use crate::store::{Series, SeriesWriter, View};
 use arc_swap::ArcSwap;
 
-/// The ladder of one source, and the series its closed bars go to.
+/// The bars of one source, and the series that closed ones go to: those of the ladder's timeframes, then
+/// those that are cut by their ticks.
 #[derive(Debug)]
 pub(crate) struct Track {
     pub(crate) source: Source,
     /// Position among all tracks of the instrument.
     pub(crate) index: usize,
     pub(crate) ladder: Ladder,
+    pub(crate) measured: Vec<Measured>,
     pub(crate) series: Vec<SeriesWriter>,
     pub(super) dirty: Dirty,
+    /// Whether bars were cut by ticks that readers have not been shown.
+    pub(super) cut: bool,
 }
 
 /// How much of a track readers have not been shown.
@@ -25,7 +29,7 @@ pub(super) enum Dirty {
     Newest,
     /// Open bars of the roots.
     Roots,
-    /// Bars closed, too, or were changed otherwise.
+    /// Bars closed by time, too, or any were changed otherwise.
     All,
 }
 
@@ -38,12 +42,15 @@ pub(crate) struct Stream {
     pub(super) closed_until: i64,
     /// The closing time at which that moves and bars may close.
     next_close: i64,
+    /// Whether there are bars that are cut by ticks.
+    pub(super) measures: bool,
 }
 
 impl Stream {
     pub(super) fn new(lateness_ns: i64, tracks: Vec<Track>) -> Self {
         let watermark = Watermark::new(lateness_ns);
-        Self { watermark, tracks, closed_until: NO_TIME, next_close: NO_TIME + 1 }
+        let measures = tracks.iter().any(|track| !track.measured.is_empty());
+        Self { watermark, tracks, closed_until: NO_TIME, next_close: NO_TIME + 1, measures }
     }
 
     /// Closes what the closing time has passed.
@@ -67,21 +74,62 @@ impl Stream {
 }
 
 impl Track {
-    /// The track at position `index`; its series stand among all of the instrument's in that order.
+    /// The track at position `index`, of which `series` begins with the series; those stand among all of
+    /// the instrument's in that order.
     pub(super) fn new(
         source: Source,
         index: usize,
         buckets: &[Buckets],
+        measured: Vec<Measured>,
         series: &[Series],
         retain: &[usize],
     ) -> Self {
-        let first = index * buckets.len();
-        let series = (first..)
-            .zip(&series[first..])
+        let series = (index * retain.len()..)
+            .zip(series)
             .zip(retain)
             .map(|((position, series), &retain)| SeriesWriter::new(position, series, retain))
             .collect();
-        Self { source, index, ladder: Ladder::new(buckets), series, dirty: Dirty::All }
+        let ladder = Ladder::new(buckets);
+        Self { source, index, ladder, measured, series, dirty: Dirty::All, cut: false }
+    }
+
+    /// The bars that are cut by ticks, and where those closed go.
+    fn measured(&mut self) -> impl Iterator<Item = (&mut Measured, &mut SeriesWriter)> {
+        let first = self.series.len() - self.measured.len();
+        self.measured.iter_mut().zip(&mut self.series[first..])
+    }
+
+    /// Adds a tick to the bars that are cut by ticks; see [`Measured::add`].
+    #[inline]
+    pub(super) fn measure(&mut self, time: i64, price: f64, size: f64, view: &ArcSwap<View>) {
+        let mut cut = self.cut;
+        for (measured, series) in self.measured() {
+            measured.add(time, price, size, &mut |bar| {
+                series.append(&bar.close(), view);
+                cut = true;
+            });
+        }
+        self.cut = cut;
+    }
+
+    /// Adds a block of ticks to them; see [`Measured::add_run`].
+    #[inline]
+    pub(super) fn measure_run(
+        &mut self,
+        time: i64,
+        ts: &[i64],
+        price: &[f64],
+        size: &[f64],
+        view: &ArcSwap<View>,
+    ) {
+        let mut cut = self.cut;
+        for (measured, series) in self.measured() {
+            measured.add_run(time, ts, price, size, &mut |bar| {
+                series.append(&bar.close(), view);
+                cut = true;
+            });
+        }
+        self.cut = cut;
     }
 
     #[inline]

@@ -5,10 +5,10 @@
 
 use super::chunk::Columns;
 use crate::bars::Bar;
-use crate::sync::{AtomicU64, Ordering, zeroed_records};
+use crate::sync::{AtomicU64, Ordering, zeroed_records, zeroed_words};
 
-/// Words of a row: everything of a bar but its end, which follows from the timeframe, and its
-/// revision, because what is appended was never revised.
+/// Words of a row: everything of a bar but its end, which nearly always follows from the timeframe, and
+/// its revision, because what is appended was never revised.
 const WORDS: usize = 8;
 /// Rows that are copied together, column by column, while they lie in the nearest cache.
 const COPIED: usize = 64;
@@ -17,11 +17,20 @@ const COPIED: usize = 64;
 pub(crate) struct Tail {
     len: AtomicU64,
     rows: Box<[[AtomicU64; WORDS]]>,
+    /// The ends of the bars, where they do not follow from a timeframe.
+    ends: Option<Box<[AtomicU64]>>,
 }
 
 impl Tail {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { len: AtomicU64::new(0), rows: zeroed_records(capacity) }
+    /// Room for bars, with their ends if those have to be kept.
+    pub(crate) fn new(capacity: usize, with_ends: bool) -> Self {
+        let ends = with_ends.then(|| zeroed_words(capacity));
+        Self { len: AtomicU64::new(0), rows: zeroed_records(capacity), ends }
+    }
+
+    /// An empty one of the same sort.
+    pub(super) fn like(&self, capacity: usize) -> Self {
+        Self::new(capacity, self.ends.is_some())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -38,7 +47,7 @@ impl Tail {
 
     /// Bytes of memory that have been written.
     pub(crate) fn touched_bytes(&self) -> usize {
-        self.len() * WORDS * size_of::<u64>()
+        self.len() * (WORDS + usize::from(self.ends.is_some())) * size_of::<u64>()
     }
 
     /// Appends a row. Only the series' one writer may call it, and only while there is room.
@@ -57,6 +66,9 @@ impl Tail {
         ];
         for (word, value) in self.rows[row as usize].iter().zip(words) {
             word.store(value, Ordering::Relaxed);
+        }
+        if let Some(ends) = &self.ends {
+            ends[row as usize].store(bar.ts_end as u64, Ordering::Relaxed);
         }
         self.len.store(row + 1, Ordering::Release);
     }
@@ -77,6 +89,9 @@ impl Tail {
             }
             out.trades.extend(column(7).map(|word| (word >> 1) as i64));
             out.complete.extend(column(7).map(|word| word & 1 != 0));
+        }
+        if let (Some(ends), Some(out)) = (&self.ends, &mut out.ends) {
+            out.extend(ends[from..to].iter().map(|end| end.load(Ordering::Relaxed) as i64));
         }
         out.revision.resize(out.ts.len(), 0);
     }
