@@ -12,7 +12,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Align", "alignment", "check_align", "zones"]
+__all__ = ["Align", "alignment", "check_align", "core_sessions", "zones"]
 
 Align = _core.Zone | _core.Sessions | None
 """None is UTC."""
@@ -49,7 +49,7 @@ def alignment(symbol: str, align: str, session: Session | None) -> Align:
             f'align: got "session" for {symbol!r}, which has none; give the instrument session=, '
             "e.g. session=tickwire.CME"
         )
-    return _sessions(session)
+    return core_sessions(session)
 
 
 def zones(align: str, session: Session | None) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def zones(align: str, session: Session | None) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=256)
-def _sessions(session: Session) -> _core.Sessions:
+def core_sessions(session: Session) -> _core.Sessions:
     """One table for all instruments of a session: it has some hundred thousand numbers."""
     table = session.table()
     return _core.Sessions(table.open_ns, table.close_ns, table.day)

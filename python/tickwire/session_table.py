@@ -109,7 +109,8 @@ def wall_s(info: dt.tzinfo, local_s: NDArray[np.int64]) -> NDArray[np.int64]:
     # How far the wall gets before each offset ends; where it is set back, no further than before.
     reached = np.maximum.accumulate(np.append(starts[1:], np.iinfo(np.int64).max // 2) + offsets)
     row = np.searchsorted(reached, local_s, "right")
-    return np.maximum(local_s - offsets[row], starts[row])
+    moments: NDArray[np.int64] = np.maximum(local_s - offsets[row], starts[row])
+    return moments
 
 
 @lru_cache(maxsize=64)
