@@ -12,7 +12,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Align", "alignment", "check_align", "core_sessions", "zones"]
+__all__ = ["Align", "alignment", "check_align", "hours", "zones"]
 
 Align = _core.Zone | _core.Sessions | None
 """None is UTC."""
@@ -49,7 +49,7 @@ def alignment(symbol: str, align: str, session: Session | None) -> Align:
             f'align: got "session" for {symbol!r}, which has none; give the instrument session=, '
             "e.g. session=tickwire.CME"
         )
-    return core_sessions(session)
+    return _sessions(session)
 
 
 def zones(align: str, session: Session | None) -> tuple[str, ...]:
@@ -58,8 +58,13 @@ def zones(align: str, session: Session | None) -> tuple[str, ...]:
     return own if session is None else (*own, session.zone)
 
 
+def hours(session: Session | None) -> _core.Sessions | None:
+    """When an instrument trades, as the core wants it; None where nothing is said."""
+    return None if session is None else _sessions(session)
+
+
 @functools.lru_cache(maxsize=256)
-def core_sessions(session: Session) -> _core.Sessions:
+def _sessions(session: Session) -> _core.Sessions:
     """One table for all instruments of a session: it has some hundred thousand numbers."""
     table = session.table()
     return _core.Sessions(table.open_ns, table.close_ns, table.day)

@@ -10,9 +10,8 @@ local times here, and refused everywhere else.
 
 The transitions from 1970 to 2200 come from `zoneinfo`, which knows a zone's history and, beyond it, its rule
 for all years to come. It does not list them: its offsets are looked at every few days, and where two differ
-the transition is found by halving. That takes some 15 ms once per zone, and no dependency; `whenever` has a
-`next_transition`, but a table has to be listed either way. Before 1970 and after 2200 the nearest offset
-goes on. Rust gets the table and never sees a name.
+the transition is found by halving, once per zone. Before 1970 and after 2200 the nearest offset goes on. Rust
+gets the table and never sees a name.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
-from .alignment import check_align, core_sessions
+from .alignment import check_align, hours
 from .config import Instrument, ProtocolName, Source, Spec, count, sources, texts
 from .errors import ConfigError, UnknownInstrument
 from .session_choice import SessionChoice, chosen
@@ -449,8 +449,8 @@ class Engine(_core.Engine):
         """
         from .session_frames import running_vwap
 
-        hours = chosen(session, symbol, self.instrument(symbol).session)
-        return running_vwap(self.bars(symbol, timeframe or self.timeframes[0], partial=True), hours)
+        bars = self.bars(symbol, timeframe or self.timeframes[0], partial=True)
+        return running_vwap(bars, chosen(session, symbol, self.instrument(symbol).session))
 
     def _within(
         self,
@@ -497,14 +497,14 @@ class Engine(_core.Engine):
             raise ConfigError(f'overflow: got {overflow!r}, expected "overwrite"')
         wanted = None if symbols is None else texts("symbols", symbols, '["ES", "NQ"]')
         levels = texts("bars", bars, '["1s", "1m"]')
-        hours = []
+        spans = []
         if session is not None:
-            hours = [
-                core_sessions(chosen(session, symbol, self.instrument(symbol).session))
+            spans = [
+                hours(chosen(session, symbol, self.instrument(symbol).session))
                 for symbol in (self.symbols if wanted is None else wanted)
             ]
         return Subscription(
-            self, levels, trades, quotes, wanted, count("capacity", capacity, MAX_CAPACITY), source, hours
+            self, levels, trades, quotes, wanted, count("capacity", capacity, MAX_CAPACITY), source, spans
         )
 
     def __repr__(self) -> str:

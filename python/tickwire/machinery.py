@@ -108,7 +108,7 @@ class Machinery:
             login=parts.login,
             feeds=self._feeds(),
             overlap=self._overlap,
-            marks=self._marks((self.monitor.watch, self._watch_daylight)),
+            marks=self._marks((self._watch_daylight, self.monitor.watch)),
             wanted=parts.wanted,
             limits=parts.limits,
             clock=clock,
