@@ -615,6 +615,7 @@ class Subscription:
         symbols: Sequence[str] | None,
         capacity: int,
         source: str,
+        hours: Sequence[Sessions],
     ) -> Self: ...
     def poll(self) -> list[Bar | Trade | Quote]:
         """Everything that is waiting; empty when there is nothing. Never blocks."""
@@ -633,7 +634,9 @@ class Subscription:
     def closed(self) -> bool:
         """Whether `close` was called."""
     def stats(self) -> dict[str, int]:
-        """published == delivered + pending + shed, since the subscription was made."""
+        """published == delivered + pending + shed, since the subscription was made; filtered: what was not
+        published to it because it lies outside of the hours asked for.
+        """
     def _take(self) -> Bar | Trade | Quote | None: ...
     def _arm(self, callback: Callable[[], object]) -> None: ...
 

@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError
-from .session_hours import EVERY_DAY, WEEKDAYS, Clock, Hours, as_clock, as_date, as_hours, as_zone, one_day
+from .offsets import find_zone
+from .session_hours import EVERY_DAY, WEEKDAYS, Clock, Hours, as_clock, as_date, as_hours, one_day
 from .session_table import DAY_S, SessionTable, wall_s
 
 __all__ = ["Session", "SessionState"]
@@ -122,7 +123,7 @@ class Session:
         Raises:
             ConfigError: hours that cannot be, or that overlap.
         """
-        as_zone("Session.zone", zone)
+        find_zone("Session.zone", zone)
         hours = as_hours("hours", hours)
         if open is not None or close is not None:
             if hours:
@@ -261,7 +262,7 @@ class Session:
         return SessionTable(opens[order], closes[order], day[order], kind_column[order], kinds)
 
     def _utc_s(self, day: NDArray[np.int64], clock: Clock) -> NDArray[np.int64]:
-        return wall_s(as_zone("zone", clock.zone or self.zone), day * DAY_S + clock.minutes * 60)
+        return wall_s(find_zone("zone", clock.zone or self.zone), day * DAY_S + clock.minutes * 60)
 
     def _around(self, ts_ns: int) -> tuple[_Window, int]:
         """The hours around a moment, and the moment that they are asked for."""
