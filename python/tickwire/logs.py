@@ -6,6 +6,7 @@
 | `tickwire.login` | tokens renewed, renewals that failed (written by `login` itself) | INFO, WARNING |
 | `tickwire.gaps` | gaps, backfill, volume drift | INFO, WARNING |
 | `tickwire.health` | changes of the state of health | INFO, WARNING |
+| `tickwire.daylight` | transitions of local time, ahead of each and when it has come | INFO |
 | `tickwire.rejections` | shares of rejected ticks that are high, and normal again | INFO, WARNING |
 | `tickwire.callbacks` | handlers that raise, breakers, overflow | WARNING |
 
@@ -38,6 +39,7 @@ _KINDS: dict[type[events.Event], tuple[str, int]] = {
     events.BackfillFailed: ("gaps", logging.WARNING),
     events.VolumeDrift: ("gaps", logging.WARNING),
     events.HealthChanged: ("health", logging.WARNING),
+    events.DaylightTransition: ("daylight", logging.INFO),
     events.RejectionRate: ("rejections", logging.WARNING),
     events.BreakerChanged: ("callbacks", logging.WARNING),
     events.HandlerFailed: ("callbacks", logging.WARNING),

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from .arrivals import Arrivals
 from .backfill import Backfiller
+from .backfill_settings import BackfillSettings
 from .breaker import BreakerChange
 from .breaker_settings import BreakerSettings
 from .breakers import Breakers
+from .calendar import Zone, zone
 from .callbacks import Callbacks
 from .clock import Clock
 from .config import ProtocolName
-from .events import BreakerChanged, Event, Events, Message
+from .daylight import Daylight
+from .events import BreakerChanged, DaylightTransition, Event, Events, Message
 from .health import HealthSettings
 from .history import History
 from .link import Link
@@ -64,8 +67,10 @@ class Parts:
     process_failure: ProcessFailure | None
     breakers: BreakerSettings | None
     session: Session
+    daylight_ahead_ns: int
     history: History | None
     seed: str | None
+    backfill: BackfillSettings | None
     reconciler: Reconciler | None
     health: HealthSettings | None
     rejections: RejectionLimits
@@ -101,6 +106,8 @@ class Machinery:
             tell=tell,
         )
         self.events.call(Event, self.monitor.heard)
+        self._daylight = Daylight(self._zones(), parts.daylight_ahead_ns)
+        self.marks = self._make_marks((self.monitor.watch, self._watch_daylight))
         plan = Plan(
             name=name,
             route=parts.route,
@@ -108,7 +115,7 @@ class Machinery:
             login=parts.login,
             feeds=self._feeds(),
             overlap=self._overlap,
-            marks=self._marks((self.monitor.watch,)),
+            marks=self.marks,
             wanted=parts.wanted,
             limits=parts.limits,
             clock=clock,
@@ -119,6 +126,26 @@ class Machinery:
         )
         policy = RetryPolicy(parts.limits, parts.process_failure)
         self.supervisor = Supervisor(plan, policy, on_end=on_end)
+
+    def _zones(self) -> list[Zone]:
+        """Of the wall clocks that matter; where time is the data's own, none does."""
+        parts = self._parts
+        if parts.grace_ns is None:
+            return []
+        names = () if parts.engine is None else parts.engine.zones
+        return [zone(name) for name in dict.fromkeys((*names, parts.session.zone))]
+
+    def _watch_daylight(self, _link: Link) -> None:
+        now_ns = self._parts.clock.now_ns()
+        for name, transition in self._daylight.due(now_ns):
+            self.tell(
+                DaylightTransition,
+                zone=name,
+                at_ns=transition.ts,
+                before_ns=transition.before_ns,
+                after_ns=transition.after_ns,
+                in_s=(transition.ts - now_ns) / 1e9,
+            )
 
     def _counted(self) -> dict[str, int]:
         malformed = (
@@ -145,6 +172,7 @@ class Machinery:
             tell=self.tell,
             tasks=self.tasks,
             seed=parts.seed,
+            settings=parts.backfill,
         )
 
     def _feeds(self) -> tuple[Any, Any]:
@@ -158,12 +186,13 @@ class Machinery:
             return _NoOverlap()
         return self._parts.engine.overlap(old, new)
 
-    def _marks(self, watch: tuple[Watch, ...]) -> LiveMarks | NoMarks:
+    def _make_marks(self, watch: tuple[Watch, ...]) -> LiveMarks | NoMarks:
         if self._parts.engine is None:
             return NoMarks(watch, self.tell)
         return LiveMarks(
             self._parts.engine,
             self._parts.symbols,
+            clock=self._parts.clock,
             grace_ns=self._parts.grace_ns,
             arrivals=self._arrivals,
             tell=self.tell,

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bars;
+pub mod calendar;
 pub mod cell;
 pub mod columns;
 pub mod decode;
@@ -15,6 +16,7 @@ mod history;
 mod instrument;
 pub mod judged;
 mod layout;
+mod lookup;
 #[cfg(tickwire_loom)]
 #[doc(hidden)]
 pub mod model;
@@ -22,6 +24,7 @@ pub mod overlap;
 pub mod reason;
 pub mod record;
 pub mod ring;
+pub mod sessions;
 pub mod signal;
 pub mod snapshot;
 mod store;

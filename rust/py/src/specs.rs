@@ -4,10 +4,12 @@ use std::str::FromStr;
 
 use pyo3::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Source, Timeframe};
+use tickwire_core::bars::{Alignment, Source, Timeframe};
 use tickwire_core::validate::{Action, Rules};
 
+use crate::calendar::Zone;
 use crate::errors::ConfigError;
+use crate::sessions::Sessions;
 
 /// `tickwire.Rules`, with times in ns.
 #[derive(FromPyObject)]
@@ -42,12 +44,29 @@ pub(crate) struct RulesArg {
     backwards_ns: i64,
 }
 
+/// What bars are aligned to, where it is not UTC.
+#[derive(FromPyObject)]
+enum AlignArg {
+    Local(Py<Zone>),
+    Session(Py<Sessions>),
+}
+
+impl AlignArg {
+    fn build(self) -> Alignment {
+        match self {
+            Self::Local(zone) => Alignment::Local(zone.get().core()),
+            Self::Session(sessions) => Alignment::Session(sessions.get().core()),
+        }
+    }
+}
+
 /// What `tickwire.Engine` makes of a `tickwire.Instrument` and its own defaults.
 #[derive(FromPyObject)]
 pub(crate) struct SpecArg {
     symbol: String,
     tick_size: f64,
     sources: Vec<String>,
+    align: Option<AlignArg>,
     lateness_ns: i64,
     stamp_arrival: bool,
     capacity: usize,
@@ -61,6 +80,7 @@ impl SpecArg {
             tick_size: self.tick_size,
             rules: self.rules.build()?,
             sources: self.sources.iter().map(|text| source(text)).collect::<PyResult<_>>()?,
+            alignment: self.align.map_or(Alignment::Utc, AlignArg::build),
             lateness_ns: self.lateness_ns,
             stamp_arrival: self.stamp_arrival,
             capacity: self.capacity,
