@@ -15,7 +15,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _core, events
-from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Volumes
+from ._core import Bar, Book, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Volumes
 from .auth import Token, env
 from .breaker import Breaker, BreakerSettings
 from .client import Client
@@ -63,6 +63,7 @@ __all__ = [
     "ALWAYS",
     "CME",
     "Bar",
+    "Book",
     "Breaker",
     "BreakerOpen",
     "BreakerSettings",

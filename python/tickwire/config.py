@@ -14,6 +14,8 @@ __all__ = ["Action", "Instrument", "ProtocolName", "Rules", "Source", "Spec"]
 
 Action = Literal["reject", "flag", "off"]
 Source = Literal["trade", "bid", "ask", "mid", "last"]
+MAX_BOOK_LEVELS = 1_024
+"""Levels of one side that the engine keeps; it cannot show more."""
 ProtocolName = Literal["json", "messagepack"]
 """A SignalR hub protocol, by the name that the handshake calls it."""
 
@@ -117,6 +119,8 @@ class Instrument:
             None takes the engine's default.
         lateness: how long, in event time, a bar waits for late ticks. None takes the engine's default.
         stamp: "event", or "arrival" to stamp ticks without event time with their arrival time.
+        book_levels: levels of each side of the order book that readers are shown. None takes the engine's
+            default.
         rules: what prices, sizes and times must obey.
     """
 
@@ -125,6 +129,7 @@ class Instrument:
     source: Source | tuple[Source, ...] | None = field(default=None, kw_only=True)
     lateness: str | None = field(default=None, kw_only=True)
     stamp: Literal["event", "arrival"] = field(default="event", kw_only=True)
+    book_levels: int | None = field(default=None, kw_only=True)
     rules: Rules = field(default_factory=Rules, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -135,6 +140,8 @@ class Instrument:
             object.__setattr__(self, "source", sources("source", self.source))
         if self.lateness is not None:
             duration_ns("lateness", self.lateness)
+        if self.book_levels is not None:
+            count("book_levels", self.book_levels, MAX_BOOK_LEVELS)
         choice("stamp", self.stamp, Literal["event", "arrival"])
         if not isinstance(self.rules, Rules):
             raise ConfigError(f"rules: got {self.rules!r}, expected a tickwire.Rules")
@@ -150,11 +157,18 @@ class Spec:
     lateness_ns: int
     stamp_arrival: bool
     capacity: int
+    book_levels: int
     rules: Rules
 
     @classmethod
     def of(
-        cls, instrument: Instrument, *, source: tuple[Source, ...], lateness_ns: int, capacity: int
+        cls,
+        instrument: Instrument,
+        *,
+        source: tuple[Source, ...],
+        lateness_ns: int,
+        capacity: int,
+        book_levels: int,
     ) -> Spec:
         own_source = instrument.source
         return cls(
@@ -166,5 +180,6 @@ class Spec:
             else duration_ns("lateness", instrument.lateness),
             stamp_arrival=instrument.stamp == "arrival",
             capacity=capacity,
+            book_levels=book_levels if instrument.book_levels is None else instrument.book_levels,
             rules=instrument.rules,
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
-from .config import Instrument, ProtocolName, Source, Spec, count, sources, texts
+from .config import MAX_BOOK_LEVELS, Instrument, ProtocolName, Source, Spec, count, sources, texts
 from .errors import ConfigError, UnknownInstrument
 from .subscription import Subscription
 from .units import duration_ns, float_column, int_column, side_column, time_ns
@@ -55,6 +55,8 @@ class Engine(_core.Engine):
         source: what bars are made of, unless an instrument says otherwise: "trade", "bid", "ask",
             "mid", "last" (the quotes' last price) or a tuple of them.
         lateness: how long, in event time, bars wait for late ticks, unless an instrument says otherwise.
+        book_levels: levels of each side of the order book that readers are shown, at most 1,024, unless an
+            instrument says otherwise. What is shown is written anew as it changes; more are always kept.
 
     Raises:
         ConfigError: an argument that cannot work.
@@ -79,6 +81,7 @@ class Engine(_core.Engine):
         retain: int | Mapping[str, int] = DEFAULT_RETAIN,
         source: Source | tuple[Source, ...] = "trade",
         lateness: str = "0s",
+        book_levels: int = 10,
     ) -> Self:
         if isinstance(instruments, str) or not isinstance(instruments, (Instrument, Iterable)):
             raise ConfigError(f"instruments: got {instruments!r}, expected tickwire.Instrument objects")
@@ -99,6 +102,7 @@ class Engine(_core.Engine):
                 source=sources("source", source),
                 lateness_ns=duration_ns("lateness", lateness),
                 capacity=count("capacity", capacity, MAX_CAPACITY),
+                book_levels=count("book_levels", book_levels, MAX_BOOK_LEVELS),
             )
             for instrument in given
         ]

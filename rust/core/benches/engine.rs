@@ -195,6 +195,7 @@ fn engine() -> Engine {
         lateness_ns: 0,
         stamp_arrival: false,
         capacity: CAPACITY,
+        book_levels: 10,
     };
     let timeframe = |text: &str| text.parse::<Timeframe>().expect("a timeframe");
     Engine::new(vec![spec], &TIMEFRAMES.map(|text| (timeframe(text), TRADES)))

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bars;
+pub mod book;
 pub mod cell;
 pub mod columns;
 pub mod decode;

@@ -78,7 +78,7 @@ pub struct Depth {
     pub ts_recv: i64,
     /// Price of the level.
     pub price: f64,
-    /// Quantity of the delta.
+    /// What rests at the level now; zero for nothing.
     pub size: f64,
     /// What the delta does.
     pub kind: DepthKind,
@@ -91,9 +91,13 @@ pub enum DepthKind {
     Ask,
     /// A level of the bid side.
     Bid,
+    /// The best level of the ask side: nothing better is there.
+    BestAsk,
+    /// The best level of the bid side: nothing better is there.
+    BestBid,
     /// The whole book is void; price and size mean nothing.
     Reset,
-    /// Anything else the vendor sends (best levels, trades, session extremes, new codes).
+    /// Anything else the vendor sends (trades, session extremes, new codes).
     Other(u8),
 }
 

@@ -5,9 +5,10 @@ use std::str::FromStr;
 use pyo3::prelude::*;
 use tickwire_core::Spec;
 use tickwire_core::bars::{Source, Timeframe};
+use tickwire_core::record::DepthKind;
 use tickwire_core::validate::{Action, Rules};
 
-use crate::errors::ConfigError;
+use crate::errors::{ConfigError, DataError};
 
 /// `tickwire.Rules`, with times in ns.
 #[derive(FromPyObject)]
@@ -34,6 +35,7 @@ pub(crate) struct SpecArg {
     lateness_ns: i64,
     stamp_arrival: bool,
     capacity: usize,
+    book_levels: usize,
     rules: RulesArg,
 }
 
@@ -47,6 +49,7 @@ impl SpecArg {
             lateness_ns: self.lateness_ns,
             stamp_arrival: self.stamp_arrival,
             capacity: self.capacity,
+            book_levels: self.book_levels,
         })
     }
 }
@@ -88,4 +91,18 @@ pub(crate) fn source(text: &str) -> PyResult<Source> {
 /// The timeframe of this name, whether an engine has it or not.
 pub(crate) fn timeframe(text: &str) -> PyResult<Timeframe> {
     Timeframe::from_str(text).map_err(|error| ConfigError::new_err(error.to_string()))
+}
+
+/// The kind of a depth delta of this name.
+pub(crate) fn depth_kind(text: &str) -> PyResult<DepthKind> {
+    match text {
+        "bid" => Ok(DepthKind::Bid),
+        "ask" => Ok(DepthKind::Ask),
+        "best_bid" => Ok(DepthKind::BestBid),
+        "best_ask" => Ok(DepthKind::BestAsk),
+        "reset" => Ok(DepthKind::Reset),
+        _ => Err(DataError::new_err(format!(
+            "kind: got {text:?}, expected \"bid\", \"ask\", \"best_bid\", \"best_ask\" or \"reset\""
+        ))),
+    }
 }

@@ -13,6 +13,7 @@ use tracks::Track;
 
 use crate::bars::ladder::parents;
 use crate::bars::{Source, Timeframe};
+use crate::book::Book;
 use crate::cell::Cell;
 use crate::layout::Layout;
 use crate::reason::REASONS;
@@ -42,6 +43,8 @@ pub struct Spec {
     pub stamp_arrival: bool,
     /// Number of ticks each ring holds.
     pub capacity: usize,
+    /// Levels of each side of the order book that readers are shown.
+    pub book_levels: usize,
 }
 
 pub(crate) type TradeRing = Ring<{ Trade::WORDS }>;
@@ -109,6 +112,8 @@ pub(crate) struct Writer {
     pub(crate) quotes: Stream,
     trade_ring: Option<ring::Writer<{ Trade::WORDS }>>,
     quote_ring: Option<ring::Writer<{ Quote::WORDS }>>,
+    /// Made when the first depth delta comes.
+    book: Option<Box<Book>>,
     cell: Arc<Cell>,
     layout: Layout,
     /// Whether anything happened that readers have not been shown, and whether a tick was rejected
@@ -153,6 +158,7 @@ impl Instrument {
             quotes: stream(|source| source != Source::Trade),
             trade_ring: None,
             quote_ring: None,
+            book: None,
             cell: Arc::clone(&cell),
             layout: layout.clone(),
             dirty: true,

@@ -80,6 +80,8 @@ impl Identity {
             DepthKind::Ask => 1 << 8,
             DepthKind::Bid => 2 << 8,
             DepthKind::Reset => 3 << 8,
+            DepthKind::BestAsk => 4 << 8,
+            DepthKind::BestBid => 5 << 8,
         };
         let values = [depth.price.to_bits(), depth.size.to_bits(), code, 0, 0];
         Self { instrument, kind: Kind::Depth, ts_event: depth.ts_event, values }
