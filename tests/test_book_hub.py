@@ -36,7 +36,7 @@ def test_after_many_deltas_the_book_is_the_hubs(
     protocol: Literal["json", "messagepack"], first: Literal["levels", "reset"]
 ) -> None:
     market = sim.Market(3, seed=11, rate="max", mix=MIX)
-    hub = sim.Hub(market, count=30_000, start="all", shape="mixed", records_per_message=5, first_depth=first)
+    hub = sim.Hub(market, count=12_000, start="all", shape="mixed", records_per_message=5, first_depth=first)
     with no_leftovers(), hub:
         engine = engine_for(hub, book_levels=64)
         with tw.connect(
@@ -48,8 +48,8 @@ def test_after_many_deltas_the_book_is_the_hubs(
         for symbol in hub.symbols:
             counts = engine.book(symbol).counts
             assert engine.book(symbol).complete
-            assert counts["updates"] > 3_000
-            assert min(counts["pruned"], counts["crossed"]) > 0
+            assert counts["updates"] > 1_000
+            assert counts["pruned"] > 20
             assert counts["missed"] == counts["dropped"] == counts["other"] == counts["gaps"] == 0
             assert (counts["resets"], counts["snapshots"]) == ((1, 0) if first == "reset" else (0, 1))
         assert engine.stats()["rejected"] == 0
@@ -57,11 +57,11 @@ def test_after_many_deltas_the_book_is_the_hubs(
 
 def test_a_book_of_changes_alone_is_not_complete() -> None:
     market = sim.Market(1, seed=3, rate="max", mix={"depth": 1})
-    with no_leftovers(), sim.Hub(market, count=2_000, first_depth=None) as hub:
+    with no_leftovers(), sim.Hub(market, count=60, first_depth=None) as hub:
         engine = engine_for(hub)
         with tw.connect(hub.url, token=hub.token(), engine=engine, streams="depth", clock="event"):
             hub.wait_finished(PATIENCE_S)
-            wait_for(lambda: engine.stats()["received"] == 2_000, "the last tick")
+            wait_for(lambda: engine.stats()["received"] == 60, "the last tick")
         book = engine.book(hub.symbols[0])
         assert not book.complete
         # What nobody has touched since is missing: most levels far from the market.
@@ -80,8 +80,10 @@ def test_a_lost_link_voids_the_book_until_it_is_sent_anew() -> None:
             wait_for(lambda: client.status()["connections"] == 2, "the second connection")
             hub.wait_finished(PATIENCE_S)
             wait_for(
-                lambda: engine.stats()["received"] >= hub.connection(2).sent.ticks
-                and all(seen(engine, symbol) == hub.book(symbol) for symbol in hub.symbols),
+                lambda: (
+                    engine.stats()["received"] >= hub.connection(2).sent.ticks
+                    and all(seen(engine, symbol) == hub.book(symbol) for symbol in hub.symbols)
+                ),
                 "the hub's own books",
             )
         for symbol in hub.symbols:

@@ -184,7 +184,7 @@ class Book:
         """What became of the deltas, by name: updates, other (no level: prints, session extremes), missed
         (refused, so that their level may be out of date), dropped (levels, too many), pruned (levels
         better than what the feed called its best), crossed (levels that the other side had passed),
-        disagreements (with the feed's own best prices), resets, snapshots, gaps.
+        disagreements (lasting differences to the quotes' best prices), resets, snapshots, gaps.
         """
     def frame(self) -> pl.DataFrame:
         """The book as a frame of one row: ts_event, then bid_px_00, ask_px_00, bid_sz_00, ask_sz_00,

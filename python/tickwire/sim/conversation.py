@@ -219,7 +219,7 @@ class Conversation:
         if call.kind == "quote" and symbol is not None:
             (self.wants_full.add if call.action == "subscribe" else self.wants_full.discard)(symbol)
         stream = self._core.stream
-        if call.kind == "depth" and symbol is not None and stream is not None:
-            if call.action == "subscribe" and served:
-                stream.send_book(self._connection, symbol)
+        begins = call.action == "subscribe" and served
+        if call.kind == "depth" and begins and symbol is not None and stream is not None:
+            stream.send_book(self._connection, symbol)
         self._core.changed()

@@ -43,7 +43,7 @@ pub struct Counters {
     pub depth: u64,
     /// Second copies, of ticks that two overlapping connections have brought. None of the above.
     pub duplicates: u64,
-    /// Times the feed's own best prices were not those of the book.
+    /// Lasting differences between the best prices of the order book and those of the quotes.
     pub book_disagreements: u64,
 }
 
@@ -115,9 +115,9 @@ impl Snapshot {
             quotes: self.quote_count(),
             depth: self.words[layout::DEPTH_COUNT],
             duplicates: self.words[layout::DUPLICATES],
-            book_disagreements: self.book_words().map_or(0, |(_, words)| {
-                BookView::counts_in(words).disagreements
-            }),
+            book_disagreements: self
+                .book_words()
+                .map_or(0, |(_, words)| BookView::counts_in(words).disagreements),
         }
     }
 

@@ -1,4 +1,5 @@
 //! The book as readers see it: what an engine shows of it, when, and through which path it came.
+#![allow(clippy::unwrap_used)]
 
 mod engine_support;
 
@@ -96,7 +97,10 @@ fn figures_of_a_book() {
     assert_eq!(half.imbalance(10), Some(1.0));
 
     push(&engine, &[(DepthKind::Ask, 101.0, 10.0)]);
-    engine.session().push_trade(ID, &Trade { side: Side::Sell, ..trade(MONDAY, 100.0, 1.0) }).unwrap();
+    engine
+        .session()
+        .push_trade(ID, &Trade { side: Side::Sell, ..trade(MONDAY, 100.0, 1.0) })
+        .unwrap();
     let shown = view(&engine);
     assert_eq!((shown.mid(), shown.spread()), (Some(100.5), Some(1.0)));
     assert_eq!(shown.microprice(), Some((100.0 * 10.0 + 101.0 * 30.0) / 40.0));
@@ -109,8 +113,15 @@ fn figures_of_a_book() {
     assert_eq!(
         names,
         [
-            "ts_event", "bid_px_00", "ask_px_00", "bid_sz_00", "ask_sz_00", "bid_px_01",
-            "ask_px_01", "bid_sz_01", "ask_sz_01",
+            "ts_event",
+            "bid_px_00",
+            "ask_px_00",
+            "bid_sz_00",
+            "ask_sz_00",
+            "bid_px_01",
+            "ask_px_01",
+            "bid_sz_01",
+            "ask_sz_01",
         ]
     );
     let nulls: Vec<_> = batch.columns().iter().map(|column| column.null_count()).collect();
@@ -145,12 +156,12 @@ fn disagreements_are_among_the_counters() {
             (DepthKind::BestBid, 99.0, 1.0),
         ],
     );
-    assert_eq!(engine.counters().book_disagreements, 1);
+    assert_eq!((view(&engine).counts.pruned, engine.counters().book_disagreements), (1, 0));
     let mut session = engine.session();
     session.push_quote(ID, &quote(MONDAY, 98.0, 100.25)).unwrap();
     session.push_quote(ID, &quote(MONDAY + 600_000_000, 98.0, 100.25)).unwrap();
     drop(session);
-    assert_eq!(engine.counters().book_disagreements, 2);
+    assert_eq!(engine.counters().book_disagreements, 1);
 }
 
 fn event(elements: &[String]) -> Vec<u8> {
@@ -159,7 +170,9 @@ fn event(elements: &[String]) -> Vec<u8> {
 }
 
 fn element(code: u8, price: f64, size: f64) -> String {
-    format!(r#"{{"timestamp":"2024-02-26T00:00:00Z","type":{code},"price":{price},"volume":{size}}}"#)
+    format!(
+        r#"{{"timestamp":"2024-02-26T00:00:00Z","type":{code},"price":{price},"volume":{size}}}"#
+    )
 }
 
 /// A message with so many levels of each side.

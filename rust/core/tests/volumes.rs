@@ -29,6 +29,7 @@ fn feed_of(protocol: Protocol) -> Feed {
         lateness_ns: 0,
         stamp_arrival: false,
         capacity: 64,
+        book_levels: 10,
     };
     let engine = Arc::new(Engine::new(SYMBOLS.map(spec).into(), &[]));
     Feed::new(engine, Decoder::new(protocol, 1 << 20))

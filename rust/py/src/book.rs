@@ -159,7 +159,7 @@ impl Book {
     /// What became of the deltas, by name: updates, other (no level: prints, session extremes), missed
     /// (refused, so that their level may be out of date), dropped (levels, too many), pruned (levels
     /// better than what the feed called its best), crossed (levels that the other side had passed),
-    /// disagreements (with the feed's own best prices), resets, snapshots, gaps.
+    /// disagreements (lasting differences to the quotes' best prices), resets, snapshots, gaps.
     #[getter]
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);

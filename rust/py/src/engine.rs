@@ -391,11 +391,7 @@ impl PyEngine {
     /// The order book, or None before the first depth delta: at most `levels` levels of each side, by
     /// default all that the engine shows (`book_levels`). It never waits for a writer, and no writer for it.
     #[pyo3(signature = (symbol, levels=None))]
-    fn book(
-        this: &Bound<'_, Self>,
-        symbol: &str,
-        levels: Option<usize>,
-    ) -> PyResult<Option<Book>> {
+    fn book(this: &Bound<'_, Self>, symbol: &str, levels: Option<usize>) -> PyResult<Option<Book>> {
         Self::snapshot(this, symbol)?.book_of(this.py(), levels)
     }
 

@@ -15,8 +15,9 @@
 //! - The book is *complete* once it began with everything that rests: after a reset, which voids it, or
 //!   a message that can only be a whole book ([`Book::snapshot`]). Before, and after a gap, it is put
 //!   together from what has changed since.
-//! - While it is complete, its best prices are compared with the feed's own: those of *best* deltas at
-//!   once, those of quotes with regard to the time between the streams. What differs is counted.
+//! - Its best prices are checked against the feed's own. *Best* deltas belong to the same stream: they
+//!   are right, and what they contradict is pruned. Quotes are another stream: while the book is complete,
+//!   a difference to them that lasts is counted as a disagreement ([`WITHIN_NS`]).
 //!
 //! In an auction a venue's book may really be crossed. Here it then loses the levels on one side of the
 //! overlap until they change or the book is sent anew.
@@ -88,7 +89,7 @@ counts! {
     pruned,
     /// Levels that the other side had passed.
     crossed,
-    /// Times the feed's own best prices were not those of the complete book.
+    /// Lasting differences between the best prices of the complete book and those of the quotes.
     disagreements,
     /// Resets by the feed.
     resets,
@@ -199,9 +200,7 @@ impl Book {
         };
         if level.size > 0.0 {
             if is_best {
-                let pruned = own.cut(rank);
-                self.counts.pruned += pruned as u64;
-                self.counts.disagreements += u64::from(self.is_complete && pruned > 0);
+                self.counts.pruned += own.cut(rank) as u64;
             }
             self.counts.crossed += other.cut(-rank) as u64;
         }

@@ -207,7 +207,9 @@ impl Events {
                 });
             }
             Event::Depth => {
-                self.fed.extend(instrument);
+                if !self.depths.usable.is_empty() {
+                    self.fed.extend(instrument);
+                }
                 if let Some(levels) = whole_book(&self.depths.usable) {
                     sink.whole_book(instrument, &self.depths.usable[0], levels);
                 }

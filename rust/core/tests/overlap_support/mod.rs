@@ -82,6 +82,7 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         lateness_ns: 0,
         stamp_arrival: false,
         capacity: 1 << 12,
+        book_levels: 10,
     }
 }
 
