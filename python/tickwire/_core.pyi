@@ -1,9 +1,9 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, Self, final
+from typing import Any, Literal, Protocol, Self, final, overload
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
 __all__ = [
@@ -17,13 +17,19 @@ __all__ = [
     "Quote",
     "Receipt",
     "Received",
+    "Sessions",
     "Snapshot",
     "Subscription",
     "Trade",
+    "Validator",
+    "Verdict",
     "Volumes",
     "WebSocket",
+    "Zone",
     "__version__",
     "debug_build",
+    "judged",
+    "set_rules",
 ]
 
 __version__: str
@@ -33,15 +39,37 @@ class _Rules(Protocol):
     @property
     def grid(self) -> str: ...
     @property
+    def limits(self) -> str: ...
+    @property
     def band(self) -> str: ...
+    @property
+    def spike(self) -> str: ...
     @property
     def size(self) -> str: ...
     @property
+    def zero_size(self) -> str: ...
+    @property
+    def outsize(self) -> str: ...
+    @property
     def skew(self) -> str: ...
+    @property
+    def stale(self) -> str: ...
+    @property
+    def backwards(self) -> str: ...
     @property
     def crossed(self) -> str: ...
     @property
+    def locked(self) -> str: ...
+    @property
+    def one_sided(self) -> str: ...
+    @property
+    def duplicate(self) -> str: ...
+    @property
     def allow_negative(self) -> bool: ...
+    @property
+    def price_low(self) -> float | None: ...
+    @property
+    def price_high(self) -> float | None: ...
     @property
     def band_width(self) -> float: ...
     @property
@@ -51,7 +79,19 @@ class _Rules(Protocol):
     @property
     def band_age_ns(self) -> int: ...
     @property
+    def spike_moves(self) -> float: ...
+    @property
+    def spike_ticks(self) -> int: ...
+    @property
+    def outsize_times(self) -> float: ...
+    @property
     def skew_ns(self) -> int: ...
+    @property
+    def stale_ns(self) -> int: ...
+    @property
+    def stale_quote_ns(self) -> int: ...
+    @property
+    def backwards_ns(self) -> int: ...
 
 class _Spec(Protocol):
     @property
@@ -60,6 +100,8 @@ class _Spec(Protocol):
     def tick_size(self) -> float: ...
     @property
     def sources(self) -> Sequence[str]: ...
+    @property
+    def align(self) -> Zone | Sessions | None: ...
     @property
     def lateness_ns(self) -> int: ...
     @property
@@ -70,6 +112,41 @@ class _Spec(Protocol):
     def book_levels(self) -> int: ...
     @property
     def rules(self) -> _Rules: ...
+
+@disjoint_base
+class Zone:
+    """The base class of `tickwire.Zone`. Times are int ns, or columns of them: int64 or datetime64, shape (n,)."""
+
+    def __new__(cls, name: str, starts_ns: NDArray[np.int64], offsets_ns: NDArray[np.int64]) -> Self: ...
+    @property
+    def name(self) -> str:
+        """The IANA name."""
+    @overload
+    def offset_ns(self, ts: int) -> int: ...
+    @overload
+    def offset_ns(self, ts: ArrayLike) -> NDArray[np.int64]:
+        """How far local time is ahead of UTC at `ts` (ns UTC), ns."""
+    @overload
+    def to_local(self, ts: int) -> int: ...
+    @overload
+    def to_local(self, ts: ArrayLike) -> NDArray[np.int64]:
+        """Local time at `ts` (ns UTC), ns since 1970-01-01T00:00 by the wall clock."""
+    @overload
+    def fold(self, ts: int) -> int: ...
+    @overload
+    def fold(self, ts: ArrayLike) -> NDArray[np.int64]:
+        """1 where the local time at `ts` (ns UTC) was shown before, because the clock was set back; else 0."""
+    def _localize(self, local: int | ArrayLike, fold: str, gap: str) -> Any: ...
+
+@final
+class Sessions:
+    """Trading hours as the core wants them: spans of trading, ascending and apart, ns UTC, each with the
+    date of its trading day, in days since 1970-01-01.
+    """
+
+    def __new__(
+        cls, open_ns: NDArray[np.int64], close_ns: NDArray[np.int64], day: NDArray[np.int64]
+    ) -> Self: ...
 
 @final
 class Trade:
@@ -287,6 +364,73 @@ class Snapshot:
     ) -> pl.DataFrame:
         """The bars of a timeframe as a polars.DataFrame; see `Engine.bars`."""
 
+def set_rules(engine: Engine, symbol: str, rules: _Rules) -> None:
+    """Judge all later ticks of an instrument by these rules."""
+
+def judged(engine: Engine, symbol: str | None, flagged: bool, last: int | None) -> pl.DataFrame:
+    """The newest ticks that were rejected or flagged, of one instrument or of all."""
+
+@final
+class Verdict:
+    """What was found of a tick; true if it was accepted."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the tick may be used."""
+    @property
+    def reason(self) -> str | None:
+        """The rule that it broke if not."""
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The rules that it broke if so."""
+    @property
+    def spike(self) -> tuple[Trade | Quote, ...]:
+        """The ticks before it that it shows to have been a spike, oldest first."""
+    def __bool__(self) -> bool: ...
+
+@disjoint_base
+class Validator:
+    def __new__(cls, symbol: str, rules: _Rules, tick_size: float, stamp_arrival: bool) -> Self: ...
+    def trade(
+        self, ts_event: int | None, price: float, size: float, side: int = 0, ts_recv: int | None = None
+    ) -> Verdict:
+        """Judge one trade."""
+    def quote(
+        self,
+        ts_event: int | None,
+        bid: float,
+        ask: float,
+        bid_size: float = ...,
+        ask_size: float = ...,
+        ts_recv: int | None = None,
+        *,
+        last: float = ...,
+    ) -> Verdict:
+        """Judge one quote. A side, size or last price that is absent is NaN."""
+    def stats(self) -> dict[str, Any]:
+        """Counts of ticks, as of `Engine.stats`."""
+    def _trades(
+        self,
+        ts_event: NDArray[np.int64],
+        price: NDArray[np.float64],
+        size: NDArray[np.float64],
+        side: NDArray[np.int8] | None,
+        ts_recv: NDArray[np.int64] | None,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]: ...
+    def _quotes(
+        self,
+        ts_event: NDArray[np.int64],
+        bid: NDArray[np.float64],
+        ask: NDArray[np.float64],
+        bid_size: NDArray[np.float64] | None,
+        ask_size: NDArray[np.float64] | None,
+        last: NDArray[np.float64] | None,
+        ts_recv: NDArray[np.int64] | None,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]: ...
+    def _set_rules(self, rules: _Rules) -> None: ...
+    @staticmethod
+    def _reasons() -> list[str]: ...
+
 @disjoint_base
 class Engine:
     def __new__(cls, instruments: Sequence[_Spec], timeframes: Sequence[tuple[str, int]]) -> Self: ...
@@ -335,10 +479,17 @@ class Engine:
             kind: "bid" or "ask"; "best_bid" or "best_ask" if nothing better rests on that side; "reset"
                 to begin the book anew, for which price and size mean nothing.
         """
-    def bar_span(self, symbol: str, timeframe: str, ts: int) -> tuple[int, int]:
-        """Start and end of the bar that `ts` belongs to, int ns UTC."""
-    def parents(self) -> list[tuple[str, str | None]]:
-        """Each timeframe, ascending, with the one that it is rolled up from (None: from ticks)."""
+    @overload
+    def bar_span(self, symbol: str, timeframe: str, ts: int) -> tuple[int, int]: ...
+    @overload
+    def bar_span(
+        self, symbol: str, timeframe: str, ts: ArrayLike
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Start and end of the bar of an instrument that `ts` belongs to, ns UTC: two ints, or of a column
+        of times (int64 or datetime64, shape (n,)) two columns.
+        """
+    def parents(self, symbol: str) -> list[tuple[str, str | None]]:
+        """Each timeframe, ascending, with the one that an instrument's is rolled up from (None: ticks)."""
     def advance(self, now_ns: int) -> None:
         """Close every bar that ends at or before `now_ns`; ticks of those are late from then on."""
     def mark_gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str] | None = None) -> None:

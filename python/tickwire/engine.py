@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
-from .config import MAX_BOOK_LEVELS, Instrument, ProtocolName, Source, Spec, count, sources, texts
+from .alignment import check_align
+from .config import (
+    MAX_BOOK_LEVELS,
+    Instrument,
+    ProtocolName,
+    Rules,
+    Source,
+    Spec,
+    count,
+    sources,
+    texts,
+)
 from .errors import ConfigError, UnknownInstrument
 from .subscription import Subscription
 from .units import duration_ns, float_column, int_column, side_column, time_ns
@@ -14,8 +27,9 @@ from .units import duration_ns, float_column, int_column, side_column, time_ns
 if TYPE_CHECKING:
     import datetime as dt
 
+    import numpy as np
     import polars as pl
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Engine"]
 
@@ -48,10 +62,13 @@ class Engine(_core.Engine):
 
     Args:
         instruments: one `Instrument` or several.
-        timeframes: lengths of time bars: "1s", "5m", "1h", "1d", "1w", "1mo". Aligned to UTC.
+        timeframes: lengths of time bars: "1s", "5m", "1h", "1d", "1w", "1mo".
         capacity: ticks kept per instrument, trades and quotes each; rounded up to a power of two.
         retain: closed bars kept per timeframe, or a dict of those. Up to a quarter more may be kept, or
             512 where that is more.
+        align: what bars are aligned to, unless an instrument says otherwise: "utc"; a zone such as
+            "America/New_York", by whose wall clock bars of an hour and longer are cut; or "session", for
+            instruments that have one. See `Instrument`.
         source: what bars are made of, unless an instrument says otherwise: "trade", "bid", "ask",
             "mid", "last" (the quotes' last price) or a tuple of them.
         lateness: how long, in event time, bars wait for late ticks, unless an instrument says otherwise.
@@ -79,6 +96,7 @@ class Engine(_core.Engine):
         *,
         capacity: int = DEFAULT_CAPACITY,
         retain: int | Mapping[str, int] = DEFAULT_RETAIN,
+        align: str = "utc",
         source: Source | tuple[Source, ...] = "trade",
         lateness: str = "0s",
         book_levels: int = 10,
@@ -96,9 +114,11 @@ class Engine(_core.Engine):
         if not given:
             raise ConfigError("instruments: got none, expected at least one tickwire.Instrument")
         timeframes = texts("timeframes", timeframes, '["1s", "1m"]')
+        check_align("align", align)
         specs = [
             Spec.of(
                 instrument,
+                align=align,
                 source=sources("source", source),
                 lateness_ns=duration_ns("lateness", lateness),
                 capacity=count("capacity", capacity, MAX_CAPACITY),
@@ -108,14 +128,23 @@ class Engine(_core.Engine):
         ]
         engine = super().__new__(cls, specs, _retain(retain, list(timeframes)))
         engine._feeds = {}
+        engine._zones = tuple(dict.fromkeys(zone for spec in specs for zone in spec.zones))
         engine._instruments = {instrument.symbol: instrument for instrument in given}
+        engine._rules_lock = threading.Lock()
         return engine
 
     _feeds: dict[str, _core.Feed]
     _instruments: dict[str, Instrument]
+    _zones: tuple[str, ...]
+    _rules_lock: threading.Lock
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The time zones that bars are aligned to, and those of the instruments' sessions, each once."""
+        return self._zones
 
     def instrument(self, symbol: str) -> Instrument:
-        """The instrument as it was given.
+        """The instrument as it was given, with the rules that hold now.
 
         Raises:
             UnknownInstrument: not one of this engine's.
@@ -127,6 +156,21 @@ class Engine(_core.Engine):
             raise UnknownInstrument(
                 f"symbol: got {symbol!r}, expected one of the engine's instruments: {known}"
             ) from None
+
+    def set_rules(self, symbol: str, rules: Rules) -> None:
+        """Judge all later ticks of an instrument by other rules. Every tick is judged by the old ones or by
+        the new ones, never by some of each; what was learned of the market (band, usual sizes) stays.
+
+        Raises:
+            ConfigError, UnknownInstrument: an argument that cannot work; nothing was changed.
+        """
+        if not isinstance(rules, Rules):
+            raise ConfigError(f"rules: got {rules!r}, expected a tickwire.Rules")
+        # So that what `instrument` says is what holds, whoever else sets rules.
+        with self._rules_lock:
+            changed = dataclasses.replace(self.instrument(symbol), rules=rules)
+            _core.set_rules(self, symbol, rules)
+            self._instruments[symbol] = changed
 
     # writers
 
@@ -384,7 +428,12 @@ class Engine(_core.Engine):
         from .tables import as_of
 
         snapshot = self.snapshot(symbol)
-        return as_of([(timeframe, snapshot.bars(timeframe, source=source)) for timeframe in timeframes])
+
+        def closed(timeframe: str) -> tuple[str, pl.DataFrame, NDArray[np.int64]]:
+            bars = snapshot.bars(timeframe, source=source)
+            return timeframe, bars, self.bar_span(symbol, timeframe, bars["ts"].to_numpy())[1]
+
+        return as_of([closed(timeframe) for timeframe in timeframes])
 
     def trades(self, symbol: str, last: int | None = None) -> pl.DataFrame:
         """The newest accepted trades that the ring holds, oldest first: ts_event, ts_recv
@@ -399,6 +448,28 @@ class Engine(_core.Engine):
         """
         frame: pl.DataFrame = self._quotes(symbol, last if last is None else count("last", last, 1 << 62))
         return frame
+
+    def rejected_ticks(self, symbol: str | None = None, last: int | None = None) -> pl.DataFrame:
+        """The newest ticks that were rejected, of one instrument or of each, oldest first: at most `last`
+        of the 256 that are kept of an instrument. What could not be read, or names no instrument of the
+        engine, is counted by `rejections` and not kept.
+
+        Returns:
+            symbol, kind ("trade", "quote", "depth"), reason, ts_event, ts_recv Datetime("ns", "UTC"),
+            price, size Float64, side Int8, bid, ask, bid_size, ask_size, last Float64; null where a tick has
+            no such thing.
+        """
+        return self._judged(symbol, last, flagged=False)
+
+    def flagged_ticks(self, symbol: str | None = None, last: int | None = None) -> pl.DataFrame:
+        """The newest ticks that were applied though they broke a rule, once for each such rule, as
+        `rejected_ticks`. The ticks of a spike stand where it was found out, not where they came.
+        """
+        return self._judged(symbol, last, flagged=True)
+
+    def _judged(self, symbol: str | None, last: int | None, *, flagged: bool) -> pl.DataFrame:
+        most = last if last is None else count("last", last, 1 << 62)
+        return _core.judged(self, symbol, flagged, most)
 
     def subscribe(
         self,

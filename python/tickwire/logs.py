@@ -6,6 +6,8 @@
 | `tickwire.login` | tokens renewed, renewals that failed (written by `login` itself) | INFO, WARNING |
 | `tickwire.gaps` | gaps, backfill, volume drift | INFO, WARNING |
 | `tickwire.health` | changes of the state of health | INFO, WARNING |
+| `tickwire.daylight` | transitions of local time, ahead of each and when it has come | INFO |
+| `tickwire.rejections` | shares of rejected ticks that are high, and normal again | INFO, WARNING |
 | `tickwire.callbacks` | handlers that raise, breakers, overflow | WARNING |
 
 Every record carries the event itself as `record.event`, and `record.client`, for structured handlers.
@@ -37,6 +39,8 @@ _KINDS: dict[type[events.Event], tuple[str, int]] = {
     events.BackfillFailed: ("gaps", logging.WARNING),
     events.VolumeDrift: ("gaps", logging.WARNING),
     events.HealthChanged: ("health", logging.WARNING),
+    events.DaylightTransition: ("daylight", logging.INFO),
+    events.RejectionRate: ("rejections", logging.WARNING),
     events.BreakerChanged: ("callbacks", logging.WARNING),
     events.HandlerFailed: ("callbacks", logging.WARNING),
     events.Overflow: ("callbacks", logging.WARNING),
@@ -56,7 +60,7 @@ class EventLog:
         if kind is None:
             return
         concern, level = kind
-        if getattr(event, "state", None) in ("healthy", "closed"):
+        if getattr(event, "state", None) in ("healthy", "closed", "normal"):
             level = logging.INFO
         logger = logging.getLogger(f"tickwire.{concern}")
         if not logger.isEnabledFor(level):

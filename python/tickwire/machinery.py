@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from .arrivals import Arrivals
 from .backfill import Backfiller
+from .backfill_settings import BackfillSettings
 from .breaker import BreakerChange
 from .breaker_settings import BreakerSettings
 from .breakers import Breakers
+from .calendar import Zone, zone
 from .callbacks import Callbacks
 from .clock import Clock
 from .config import ProtocolName
-from .events import BreakerChanged, Event, Events, Message
+from .daylight import Daylight
+from .events import BreakerChanged, DaylightTransition, Event, Events, Message
 from .health import HealthSettings
 from .history import History
 from .link import Link
@@ -33,6 +36,7 @@ from .projectx import SUBSCRIBE_METHODS
 from .rawfeed import RawFeed
 from .reading import LiveSubscriptions
 from .reconcile import Drift, Reconciler
+from .rejections import Count, RejectionLimits
 from .route import Route
 from .session import Session
 from .supervisor import Supervisor
@@ -63,10 +67,13 @@ class Parts:
     process_failure: ProcessFailure | None
     breakers: BreakerSettings | None
     session: Session
+    daylight_ahead_ns: int
     history: History | None
     seed: str | None
+    backfill: BackfillSettings | None
     reconciler: Reconciler | None
     health: HealthSettings | None
+    rejections: RejectionLimits
 
 
 class Machinery:
@@ -94,9 +101,13 @@ class Machinery:
             callbacks=self.callbacks,
             breakers=self.breakers,
             counted=self._counted,
+            rejections=parts.rejections,
+            judged=self._judged,
             tell=tell,
         )
         self.events.call(Event, self.monitor.heard)
+        self._daylight = Daylight(self._zones(), parts.daylight_ahead_ns)
+        self.marks = self._make_marks((self.monitor.watch, self._watch_daylight))
         plan = Plan(
             name=name,
             route=parts.route,
@@ -104,7 +115,7 @@ class Machinery:
             login=parts.login,
             feeds=self._feeds(),
             overlap=self._overlap,
-            marks=self._marks((self.monitor.watch,)),
+            marks=self.marks,
             wanted=parts.wanted,
             limits=parts.limits,
             clock=clock,
@@ -116,11 +127,38 @@ class Machinery:
         policy = RetryPolicy(parts.limits, parts.process_failure)
         self.supervisor = Supervisor(plan, policy, on_end=on_end)
 
+    def _zones(self) -> list[Zone]:
+        """Of the wall clocks that matter; where time is the data's own, none does."""
+        parts = self._parts
+        if parts.grace_ns is None:
+            return []
+        names = () if parts.engine is None else parts.engine.zones
+        return [zone(name) for name in dict.fromkeys((*names, parts.session.zone))]
+
+    def _watch_daylight(self, _link: Link) -> None:
+        now_ns = self._parts.clock.now_ns()
+        for name, transition in self._daylight.due(now_ns):
+            self.tell(
+                DaylightTransition,
+                zone=name,
+                at_ns=transition.ts,
+                before_ns=transition.before_ns,
+                after_ns=transition.after_ns,
+                in_s=(transition.ts - now_ns) / 1e9,
+            )
+
     def _counted(self) -> dict[str, int]:
         malformed = (
             self._parts.engine.rejections().get("malformed", 0) if self._parts.engine is not None else 0
         )
         return self.supervisor.counted() | {"malformed": malformed}
+
+    def _judged(self) -> dict[str, Count]:
+        engine = self._parts.engine
+        if engine is None:
+            return {}
+        stats = {symbol: engine.stats(symbol) for symbol in self._parts.symbols}
+        return {symbol: Count(of["received"], of["rejections"]) for symbol, of in stats.items()}
 
     def _make_backfiller(self) -> Backfiller | None:
         parts = self._parts
@@ -134,6 +172,7 @@ class Machinery:
             tell=self.tell,
             tasks=self.tasks,
             seed=parts.seed,
+            settings=parts.backfill,
         )
 
     def _feeds(self) -> tuple[Any, Any]:
@@ -147,12 +186,13 @@ class Machinery:
             return _NoOverlap()
         return self._parts.engine.overlap(old, new)
 
-    def _marks(self, watch: tuple[Watch, ...]) -> LiveMarks | NoMarks:
+    def _make_marks(self, watch: tuple[Watch, ...]) -> LiveMarks | NoMarks:
         if self._parts.engine is None:
             return NoMarks(watch, self.tell)
         return LiveMarks(
             self._parts.engine,
             self._parts.symbols,
+            clock=self._parts.clock,
             grace_ns=self._parts.grace_ns,
             arrivals=self._arrivals,
             tell=self.tell,

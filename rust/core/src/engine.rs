@@ -11,7 +11,7 @@
 //!
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
-use crate::bars::{Source, Timeframe};
+use crate::bars::{Buckets, Source, Timeframe, parent};
 use crate::book::Book;
 use crate::columns::TradeColumns;
 use crate::decode::Sink;
@@ -81,7 +81,7 @@ impl Engine {
             .collect();
         let instruments = instruments
             .into_iter()
-            .map(|spec| Instrument::new(spec, Arc::clone(&timeframes), Arc::clone(&retain)))
+            .map(|spec| Instrument::new(spec, &timeframes, Arc::clone(&retain)))
             .collect();
         Self { index, instruments, timeframes, elsewhere: Default::default() }
     }
@@ -104,11 +104,18 @@ impl Engine {
         (0..self.instruments.len() as u32).map(InstrumentId)
     }
 
-    /// For each timeframe, the smaller one whose bars its bars are put together from; none where they
-    /// are made of ticks.
+    /// The buckets of an instrument's timeframes, ascending.
     #[must_use]
-    pub fn parents(&self) -> Vec<Option<usize>> {
-        crate::bars::ladder::parents(&self.timeframes)
+    pub fn buckets(&self, id: InstrumentId) -> &[Buckets] {
+        &self.shared(id).buckets
+    }
+
+    /// For each timeframe, the smaller one whose bars an instrument's bars are put together from; none
+    /// where they are made of ticks.
+    #[must_use]
+    pub fn parents(&self, id: InstrumentId) -> Vec<Option<usize>> {
+        let buckets = self.buckets(id);
+        (0..buckets.len()).map(|level| parent(buckets, level)).collect()
     }
 
     /// The timeframes, ascending.
@@ -203,6 +210,7 @@ impl Engine {
             let view = shared.view.load();
             memory.rings += shared.trades.get().map_or(0, |ring| ring.touched_bytes());
             memory.rings += shared.quotes.get().map_or(0, |ring| ring.touched_bytes());
+            memory.rings += shared.rejected.touched_bytes() + shared.flagged.touched_bytes();
             memory.bars += view.series.iter().map(crate::store::Series::bytes).sum::<usize>();
             memory.books += if view.layout.book().is_some() { Book::bytes() } else { 0 };
             memory.fixed += size_of::<Instrument>() + view.cell.len() * size_of::<u64>();

@@ -6,6 +6,7 @@
 
 pub mod bars;
 pub mod book;
+pub mod calendar;
 pub mod cell;
 pub mod columns;
 pub mod decode;
@@ -14,7 +15,9 @@ pub mod feed;
 mod grid;
 mod history;
 mod instrument;
+pub mod judged;
 mod layout;
+mod lookup;
 #[cfg(tickwire_loom)]
 #[doc(hidden)]
 pub mod model;
@@ -22,6 +25,7 @@ pub mod overlap;
 pub mod reason;
 pub mod record;
 pub mod ring;
+pub mod sessions;
 pub mod signal;
 pub mod snapshot;
 mod store;

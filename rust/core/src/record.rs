@@ -101,6 +101,65 @@ pub enum DepthKind {
     Other(u8),
 }
 
+/// A tick of any kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tick {
+    /// A print.
+    Trade(Trade),
+    /// A top of the book.
+    Quote(Quote),
+    /// A delta of the order book.
+    Depth(Depth),
+}
+
+impl Tick {
+    /// "trade", "quote" or "depth".
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Trade(_) => "trade",
+            Self::Quote(_) => "quote",
+            Self::Depth(_) => "depth",
+        }
+    }
+
+    /// Event time and arrival time, ns UTC, each [`NO_TIME`] where there is none.
+    #[must_use]
+    pub fn times(&self) -> (i64, i64) {
+        match self {
+            Self::Trade(trade) => (trade.ts_event, trade.ts_recv),
+            Self::Quote(quote) => (quote.ts_event, quote.ts_recv),
+            Self::Depth(depth) => (depth.ts_event, depth.ts_recv),
+        }
+    }
+
+    /// Whether both say the same; when they arrived does not matter. What is absent equals what is.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same = |a: f64, b: f64| a == b || a.is_nan() && b.is_nan();
+        match (self, other) {
+            (Self::Trade(a), Self::Trade(b)) => {
+                (a.ts_event, a.side) == (b.ts_event, b.side)
+                    && same(a.price, b.price)
+                    && same(a.size, b.size)
+            }
+            (Self::Quote(a), Self::Quote(b)) => {
+                let numbers = |quote: &Quote| {
+                    [quote.bid, quote.ask, quote.bid_size, quote.ask_size, quote.last]
+                };
+                a.ts_event == b.ts_event
+                    && numbers(a).into_iter().zip(numbers(b)).all(|(a, b)| same(a, b))
+            }
+            (Self::Depth(a), Self::Depth(b)) => {
+                (a.ts_event, a.kind) == (b.ts_event, b.kind)
+                    && same(a.price, b.price)
+                    && same(a.size, b.size)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Trade {
     /// Number of words of [`to_words`](Self::to_words).
     pub(crate) const WORDS: usize = 5;
@@ -154,6 +213,56 @@ impl Quote {
             bid_size: number(4),
             ask_size: number(5),
             last: number(6),
+        }
+    }
+}
+
+impl DepthKind {
+    /// A number of its own for every kind; those below 256 are the vendor's.
+    pub(crate) fn to_word(self) -> u64 {
+        match self {
+            Self::Other(code) => u64::from(code),
+            Self::Ask => 0x100,
+            Self::Bid => 0x101,
+            Self::Reset => 0x102,
+            Self::BestAsk => 0x103,
+            Self::BestBid => 0x104,
+        }
+    }
+
+    fn from_word(word: u64) -> Self {
+        match word {
+            0x100 => Self::Ask,
+            0x101 => Self::Bid,
+            0x102 => Self::Reset,
+            0x103 => Self::BestAsk,
+            0x104 => Self::BestBid,
+            code => Self::Other(code as u8),
+        }
+    }
+}
+
+impl Depth {
+    /// Number of words of [`to_words`](Self::to_words).
+    pub(crate) const WORDS: usize = 5;
+
+    pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
+        [
+            self.ts_event as u64,
+            self.ts_recv as u64,
+            self.price.to_bits(),
+            self.size.to_bits(),
+            self.kind.to_word(),
+        ]
+    }
+
+    pub(crate) fn from_words(words: &[u64]) -> Self {
+        Self {
+            ts_event: words[0] as i64,
+            ts_recv: words[1] as i64,
+            price: f64::from_bits(words[2]),
+            size: f64::from_bits(words[3]),
+            kind: DepthKind::from_word(words[4]),
         }
     }
 }

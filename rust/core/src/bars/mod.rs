@@ -1,13 +1,18 @@
 //! Time bars over many timeframes at once.
 
 pub(crate) mod bar;
+mod buckets;
 mod gaps;
 pub(crate) mod ladder;
+mod local;
+mod session;
 mod source;
 mod timeframe;
 pub(crate) mod watermark;
 
 pub use bar::Bar;
+pub(crate) use buckets::parent;
+pub use buckets::{Alignment, Buckets};
 pub use source::{Source, SourceError};
 pub use timeframe::{Timeframe, TimeframeError, Unit};
 pub(crate) use watermark::Watermark;

@@ -11,10 +11,10 @@ mod tracks;
 pub(crate) use tracks::Stream;
 use tracks::Track;
 
-use crate::bars::ladder::parents;
-use crate::bars::{Source, Timeframe};
+use crate::bars::{Alignment, Buckets, Source, Timeframe, parent};
 use crate::book::Book;
 use crate::cell::Cell;
+use crate::judged::{Keep, Shown};
 use crate::layout::Layout;
 use crate::reason::REASONS;
 use crate::record::{Quote, Trade};
@@ -33,10 +33,12 @@ pub struct Spec {
     pub symbol: String,
     /// Smallest price step.
     pub tick_size: f64,
-    /// What the prices, sizes and times must obey.
+    /// What the prices, sizes and times must obey, until other rules are set.
     pub rules: Rules,
     /// Which prices bars are made of.
     pub sources: Vec<Source>,
+    /// What bars are aligned to.
+    pub alignment: Alignment,
     /// How long a bar waits for late ticks, ns.
     pub lateness_ns: i64,
     /// Whether a tick without event time is stamped with its arrival time.
@@ -47,6 +49,11 @@ pub struct Spec {
     pub book_levels: usize,
 }
 
+/// Which of an instrument's levels are fed by ticks.
+fn roots(buckets: &[Buckets]) -> Vec<bool> {
+    (0..buckets.len()).map(|level| parent(buckets, level).is_none()).collect()
+}
+
 pub(crate) type TradeRing = Ring<{ Trade::WORDS }>;
 pub(crate) type QuoteRing = Ring<{ Quote::WORDS }>;
 
@@ -54,12 +61,15 @@ pub(crate) type QuoteRing = Ring<{ Quote::WORDS }>;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) spec: Spec,
-    /// Ascending.
-    pub(crate) timeframes: Arc<[Timeframe]>,
+    /// Of each timeframe, ascending.
+    pub(crate) buckets: Arc<[Buckets]>,
     pub(crate) view: ArcSwap<View>,
     /// Made when the first trade comes.
     pub(crate) trades: OnceLock<Arc<TradeRing>>,
     pub(crate) quotes: OnceLock<Arc<QuoteRing>>,
+    /// The newest ticks that were rejected, and those that were flagged.
+    pub(crate) rejected: Shown,
+    pub(crate) flagged: Shown,
     pub(crate) watchers: Watchers,
     /// Bars to retain, per timeframe.
     pub(crate) retain: Arc<[usize]>,
@@ -104,6 +114,8 @@ pub(crate) struct Writer {
     rejected: [u64; REASONS],
     rejected_total: u64,
     flagged: [u64; REASONS],
+    kept_rejected: Keep,
+    kept_flagged: Keep,
     depth_count: u64,
     duplicates: u64,
     trade_checks: Validator,
@@ -126,15 +138,17 @@ pub(crate) struct Writer {
 }
 
 impl Instrument {
-    pub(crate) fn new(spec: Spec, timeframes: Arc<[Timeframe]>, retain: Arc<[usize]>) -> Self {
-        let roots: Vec<bool> = parents(&timeframes).iter().map(Option::is_none).collect();
+    pub(crate) fn new(spec: Spec, timeframes: &[Timeframe], retain: Arc<[usize]>) -> Self {
+        let buckets: Arc<[Buckets]> =
+            timeframes.iter().map(|&timeframe| Buckets::new(timeframe, &spec.alignment)).collect();
+        let roots: Vec<bool> = roots(&buckets);
         let layout = Layout::new(spec.sources.len(), &roots, 2);
         let cell = Arc::new(Cell::new(layout.len()));
-        let levels = || timeframes.iter().zip(retain.iter());
+        let levels = || buckets.iter().zip(retain.iter());
         let series: Box<[Series]> = spec
             .sources
             .iter()
-            .flat_map(|_| levels().map(|(&timeframe, &retain)| Series::new(timeframe, retain)))
+            .flat_map(|_| levels().map(|(buckets, &retain)| Series::new(buckets.clone(), retain)))
             .collect();
         let stream = |wanted: fn(Source) -> bool| {
             let tracks = spec
@@ -142,7 +156,7 @@ impl Instrument {
                 .iter()
                 .enumerate()
                 .filter(|(_, source)| wanted(**source))
-                .map(|(index, &source)| Track::new(source, index, &timeframes, &series, &retain))
+                .map(|(index, &source)| Track::new(source, index, &buckets, &series, &retain))
                 .collect();
             Stream::new(spec.lateness_ns, tracks)
         };
@@ -150,6 +164,8 @@ impl Instrument {
             rejected: [0; REASONS],
             rejected_total: 0,
             flagged: [0; REASONS],
+            kept_rejected: Keep::default(),
+            kept_flagged: Keep::default(),
             depth_count: 0,
             duplicates: 0,
             trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
@@ -167,10 +183,12 @@ impl Instrument {
         };
         let shared = Shared {
             spec,
-            timeframes: Arc::clone(&timeframes),
+            buckets,
             view: ArcSwap::from_pointee(View { series, cell, layout }),
             trades: OnceLock::new(),
             quotes: OnceLock::new(),
+            rejected: Shown::default(),
+            flagged: Shown::default(),
             watchers: Watchers::default(),
             retain,
         };

@@ -2,7 +2,7 @@
 
 use crate::bars::bar::OpenBar;
 use crate::bars::ladder::{Closed, Ladder};
-use crate::bars::{Source, Timeframe, Watermark};
+use crate::bars::{Buckets, Source, Watermark};
 use crate::record::NO_TIME;
 use crate::store::{Series, SeriesWriter, View};
 use arc_swap::ArcSwap;
@@ -71,17 +71,17 @@ impl Track {
     pub(super) fn new(
         source: Source,
         index: usize,
-        timeframes: &[Timeframe],
+        buckets: &[Buckets],
         series: &[Series],
         retain: &[usize],
     ) -> Self {
-        let first = index * timeframes.len();
+        let first = index * buckets.len();
         let series = (first..)
             .zip(&series[first..])
             .zip(retain)
             .map(|((position, series), &retain)| SeriesWriter::new(position, series, retain))
             .collect();
-        Self { source, index, ladder: Ladder::new(timeframes), series, dirty: Dirty::All }
+        Self { source, index, ladder: Ladder::new(buckets), series, dirty: Dirty::All }
     }
 
     #[inline]

@@ -15,7 +15,7 @@
 mod chunk;
 mod series;
 mod tail;
-mod ticks;
+pub(crate) mod ticks;
 mod writer;
 
 #[cfg(tickwire_loom)]
