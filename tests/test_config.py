@@ -14,7 +14,13 @@ S = 1_000_000_000
 
 def spec_of(instrument: tw.Instrument) -> Spec:
     return Spec.of(
-        instrument, align="utc", source=("trade", "mid"), lateness_ns=5 * S, split="keep", capacity=64
+        instrument,
+        align="utc",
+        source=("trade", "mid"),
+        lateness_ns=5 * S,
+        split="keep",
+        capacity=64,
+        book_levels=10,
     )
 
 

@@ -20,6 +20,8 @@ __all__ = ["Action", "Instrument", "ProtocolName", "Rules", "Source", "Spec", "S
 Action = Literal["reject", "flag", "off"]
 Source = Literal["trade", "bid", "ask", "mid", "last"]
 Split = Literal["keep", "split"]
+MAX_BOOK_LEVELS = 1_024
+"""Levels of one side that the engine keeps; it cannot show more."""
 ProtocolName = Literal["json", "messagepack"]
 """A SignalR hub protocol, by the name that the handshake calls it."""
 
@@ -235,6 +237,8 @@ class Instrument:
             whole, and the bar may hold more than its timeframe says) or "split" (each bar gets the part
             it has room for). None takes the engine's default.
         stamp: "event", or "arrival" to stamp ticks without event time with their arrival time.
+        book_levels: levels of each side of the order book that readers are shown. None takes the engine's
+            default.
         rules: what prices, sizes and times must obey.
     """
 
@@ -246,6 +250,7 @@ class Instrument:
     lateness: str | None = field(default=None, kw_only=True)
     split: Split | None = field(default=None, kw_only=True)
     stamp: Literal["event", "arrival"] = field(default="event", kw_only=True)
+    book_levels: int | None = field(default=None, kw_only=True)
     rules: Rules = field(default_factory=Rules, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -262,6 +267,8 @@ class Instrument:
             duration_ns("lateness", self.lateness)
         if self.split is not None:
             choice("split", self.split, Split)
+        if self.book_levels is not None:
+            count("book_levels", self.book_levels, MAX_BOOK_LEVELS)
         choice("stamp", self.stamp, Literal["event", "arrival"])
         if not isinstance(self.rules, Rules):
             raise ConfigError(f"rules: got {self.rules!r}, expected a tickwire.Rules")
@@ -287,6 +294,7 @@ class Spec:
     split: Split
     stamp_arrival: bool
     capacity: int
+    book_levels: int
     rules: Rules
 
     @classmethod
@@ -299,6 +307,7 @@ class Spec:
         lateness_ns: int,
         split: Split,
         capacity: int,
+        book_levels: int,
     ) -> Spec:
         own_align = align if instrument.align is None else instrument.align
         own_source = instrument.source
@@ -314,5 +323,6 @@ class Spec:
             split=split if instrument.split is None else instrument.split,
             stamp_arrival=instrument.stamp == "arrival",
             capacity=capacity,
+            book_levels=book_levels if instrument.book_levels is None else instrument.book_levels,
             rules=instrument.rules,
         )

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
 from .alignment import check_align, hours
-from .config import Instrument, ProtocolName, Rules, Source, Spec, Split, choice, count, sources, texts
+from .config import (
+    MAX_BOOK_LEVELS,
+    Instrument,
+    ProtocolName,
+    Rules,
+    Source,
+    Spec,
+    Split,
+    choice,
+    count,
+    sources,
+    texts,
+)
 from .errors import ConfigError, UnknownInstrument
 from .session_choice import SessionChoice, chosen
 from .subscription import Subscription
@@ -70,6 +82,8 @@ class Engine(_core.Engine):
         lateness: how long, in event time, bars wait for late ticks, unless an instrument says otherwise.
         split: what becomes of a trade that reaches the end of a volume or notional bar, unless an
             instrument says otherwise: "keep" (it stays whole) or "split" (see `Instrument`).
+        book_levels: levels of each side of the order book that readers are shown, at most 1,024, unless an
+            instrument says otherwise. What is shown is written anew as it changes; more are always kept.
 
     Raises:
         ConfigError: an argument that cannot work.
@@ -96,6 +110,7 @@ class Engine(_core.Engine):
         source: Source | tuple[Source, ...] = "trade",
         lateness: str = "0s",
         split: Split = "keep",
+        book_levels: int = 10,
     ) -> Self:
         if isinstance(instruments, str) or not isinstance(instruments, (Instrument, Iterable)):
             raise ConfigError(f"instruments: got {instruments!r}, expected tickwire.Instrument objects")
@@ -120,6 +135,7 @@ class Engine(_core.Engine):
                 lateness_ns=duration_ns("lateness", lateness),
                 split=split,
                 capacity=count("capacity", capacity, MAX_CAPACITY),
+                book_levels=count("book_levels", book_levels, MAX_BOOK_LEVELS),
             )
             for instrument in given
         ]

@@ -197,6 +197,7 @@ fn engine() -> Engine {
         split: Split::Keep,
         stamp_arrival: false,
         capacity: CAPACITY,
+        book_levels: 10,
     };
     let kind = |text: &str| text.parse::<Kind>().expect("a timeframe");
     Engine::new(vec![spec], &TIMEFRAMES.map(|text| (kind(text), TRADES)))

@@ -12,6 +12,7 @@
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
 use crate::bars::{Buckets, Kind, Source, Timeframe, parent};
+use crate::book::Book;
 use crate::columns::TradeColumns;
 use crate::decode::Sink;
 use crate::instrument::{Instrument, Shared, Spec, Writer};
@@ -69,6 +70,8 @@ pub struct Memory {
     pub rings: usize,
     /// Closed bars.
     pub bars: usize,
+    /// Order books, of the instruments whose depth has come.
+    pub books: usize,
     /// Everything that is made with the engine and does not grow.
     pub fixed: usize,
 }
@@ -244,6 +247,7 @@ impl Engine {
             memory.rings += shared.quotes.get().map_or(0, |ring| ring.touched_bytes());
             memory.rings += shared.rejected.touched_bytes() + shared.flagged.touched_bytes();
             memory.bars += view.series.iter().map(crate::store::Series::bytes).sum::<usize>();
+            memory.books += if view.layout.book().is_some() { Book::bytes() } else { 0 };
             memory.fixed += size_of::<Instrument>() + view.cell.len() * size_of::<u64>();
         }
         memory
@@ -365,6 +369,12 @@ impl<'a> Session<'a> {
         writer.depth(shared, depth)
     }
 
+    /// Says that depth deltas were lost, since the time given (ns UTC) or up to now: the book is not
+    /// complete until it is sent anew.
+    pub fn lose_book(&mut self, id: InstrumentId, since: Option<i64>) {
+        self.enter(id).0.lose_book(since);
+    }
+
     /// Counts a tick that cannot be applied, for an instrument or for none.
     #[cold]
     pub fn refuse(&mut self, id: Option<InstrumentId>, reason: Reason) {
@@ -416,6 +426,13 @@ impl Sink for Session<'_> {
         match instrument {
             Some(id) => drop(self.push_quote(id, quote)),
             None => self.refuse(None, Reason::UnknownInstrument),
+        }
+    }
+
+    fn whole_book(&mut self, instrument: Option<InstrumentId>, first: &Depth, levels: usize) {
+        if let Some(id) = instrument {
+            let (writer, shared) = self.enter(id);
+            writer.whole_book(shared, first, levels);
         }
     }
 

@@ -44,8 +44,12 @@ impl Feed {
         filter.finish()
     }
 
-    /// Forgets the cut record and the partial quotes of the connection so far: another one follows.
+    /// Forgets the cut record and the partial quotes of the connection so far: another one follows. The
+    /// books that it fed are void until it sends them anew.
     pub fn reset(&mut self) {
+        let mut session = self.engine.session();
+        self.decoder.fed().for_each(|id| session.lose_book(id, None));
+        drop(session);
         self.decoder.reset();
         if let Some((overlap, leg)) = &self.overlap {
             overlap.restart(*leg);

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bars;
+pub mod book;
 pub mod calendar;
 pub mod cell;
 pub mod columns;

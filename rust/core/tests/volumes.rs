@@ -31,6 +31,7 @@ fn feed_of(protocol: Protocol) -> Feed {
         split: Split::Keep,
         stamp_arrival: false,
         capacity: 64,
+        book_levels: 10,
     };
     let engine = Arc::new(Engine::new(SYMBOLS.map(spec).into(), &[]));
     Feed::new(engine, Decoder::new(protocol, 1 << 20))

@@ -1,6 +1,7 @@
 //! `tickwire._core`: convert arguments, release the GIL, call the core, convert the result.
 //! No market rule lives here.
 
+mod book;
 mod calendar;
 mod columns;
 mod counts;
@@ -37,6 +38,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<overlap::OverlapReport>()?;
     module.add_class::<subscription::Subscription>()?;
     module.add_class::<snapshot::Snapshot>()?;
+    module.add_class::<book::Book>()?;
     module.add_class::<frame::ArrowStream>()?;
     module.add_class::<records::Bar>()?;
     module.add_class::<records::Trade>()?;

@@ -5,10 +5,11 @@ use std::str::FromStr;
 use pyo3::prelude::*;
 use tickwire_core::Spec;
 use tickwire_core::bars::{Alignment, Kind, Source, Split};
+use tickwire_core::record::DepthKind;
 use tickwire_core::validate::{Action, Rules};
 
 use crate::calendar::Zone;
-use crate::errors::ConfigError;
+use crate::errors::{ConfigError, DataError};
 use crate::sessions::Sessions;
 
 /// `tickwire.Rules`, with times in ns.
@@ -71,6 +72,7 @@ pub(crate) struct SpecArg {
     split: String,
     stamp_arrival: bool,
     capacity: usize,
+    book_levels: usize,
     rules: RulesArg,
 }
 
@@ -86,6 +88,7 @@ impl SpecArg {
             split: split(&self.split)?,
             stamp_arrival: self.stamp_arrival,
             capacity: self.capacity,
+            book_levels: self.book_levels,
         })
     }
 }
@@ -158,6 +161,20 @@ pub(crate) fn split(text: &str) -> PyResult<Split> {
         "split" => Ok(Split::Split),
         _ => Err(ConfigError::new_err(format!(
             "split: got {text:?}, expected \"keep\" or \"split\""
+        ))),
+    }
+}
+
+/// The kind of a depth delta of this name.
+pub(crate) fn depth_kind(text: &str) -> PyResult<DepthKind> {
+    match text {
+        "bid" => Ok(DepthKind::Bid),
+        "ask" => Ok(DepthKind::Ask),
+        "best_bid" => Ok(DepthKind::BestBid),
+        "best_ask" => Ok(DepthKind::BestAsk),
+        "reset" => Ok(DepthKind::Reset),
+        _ => Err(DataError::new_err(format!(
+            "kind: got {text:?}, expected \"bid\", \"ask\", \"best_bid\", \"best_ask\" or \"reset\""
         ))),
     }
 }

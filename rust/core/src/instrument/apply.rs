@@ -2,6 +2,7 @@
 
 use super::{Shared, Writer};
 use crate::bars::watermark::JUMP_NS;
+use crate::book::Book;
 use crate::columns::{BLOCK, Block, TradeColumns};
 use crate::reason::Reason;
 use crate::record::{Depth, NO_TIME, Quote, Side, Tick, Trade};
@@ -160,6 +161,9 @@ impl Writer {
                 track.add(quote.ts_event, price, 0.0);
             }
         }
+        if let Some(book) = &mut self.book {
+            book.quote(quote);
+        }
         let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
         self.quotes.close(closing_time, &shared.view);
         if self.quotes.measures {
@@ -174,7 +178,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Checks and counts a depth delta. There is no book yet that it could go to.
+    /// Checks a depth delta and applies it to the book.
     pub(crate) fn depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
         let mut depth = *depth;
         if depth.ts_event == NO_TIME && shared.spec.stamp_arrival {
@@ -182,11 +186,43 @@ impl Writer {
         }
         self.dirty = true;
         let checked = self.quote_checks.depth(&depth);
-        if !matches!(checked, Ok(Flags::NONE)) {
-            self.judge(shared, checked, Tick::Depth(depth))?;
+        let judged = match checked {
+            Ok(Flags::NONE) => Ok(()),
+            _ => self.judge(shared, checked, Tick::Depth(depth)),
+        };
+        let book = self.book(shared);
+        match judged {
+            Ok(()) => book.apply(&depth),
+            Err(_) => book.miss(&depth),
         }
-        self.depth_count += 1;
-        Ok(())
+        self.depth_count += u64::from(judged.is_ok());
+        judged
+    }
+
+    /// Says that the depth deltas that follow may be a whole book; see [`Book::snapshot`].
+    #[cold]
+    pub(crate) fn whole_book(&mut self, shared: &Shared, first: &Depth, levels: usize) {
+        self.dirty = true;
+        self.book(shared).snapshot(first, levels);
+    }
+
+    /// Says that depth deltas were lost; see [`Book::gap`].
+    pub(crate) fn lose_book(&mut self, since: Option<i64>) {
+        if let Some(book) = &mut self.book {
+            self.dirty = true;
+            book.gap(since);
+        }
+    }
+
+    /// The book; the first call makes it, and room in the cell for what readers are shown.
+    #[inline]
+    fn book(&mut self, shared: &Shared) -> &mut Book {
+        let Self { book, layout, install, .. } = self;
+        book.get_or_insert_with(|| {
+            *layout = layout.clone().with_book(Some(shared.spec.book_levels));
+            install.get_or_insert_default();
+            Box::new(Book::new(shared.spec.tick_size))
+        })
     }
 
     /// Counts a tick that could not be read.

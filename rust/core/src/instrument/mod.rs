@@ -12,6 +12,7 @@ pub(crate) use tracks::Stream;
 use tracks::Track;
 
 use crate::bars::{Alignment, Buckets, Kind, Measured, Source, Split, parent};
+use crate::book::Book;
 use crate::cell::Cell;
 use crate::judged::{Keep, Shown};
 use crate::layout::Layout;
@@ -46,6 +47,8 @@ pub struct Spec {
     pub stamp_arrival: bool,
     /// Number of ticks each ring holds.
     pub capacity: usize,
+    /// Levels of each side of the order book that readers are shown.
+    pub book_levels: usize,
 }
 
 pub(crate) type TradeRing = Ring<{ Trade::WORDS }>;
@@ -120,6 +123,8 @@ pub(crate) struct Writer {
     pub(crate) quotes: Stream,
     trade_ring: Option<ring::Writer<{ Trade::WORDS }>>,
     quote_ring: Option<ring::Writer<{ Quote::WORDS }>>,
+    /// Made when the first depth delta comes.
+    book: Option<Box<Book>>,
     cell: Arc<Cell>,
     layout: Layout,
     /// Whether anything happened that readers have not been shown, and whether a tick was rejected
@@ -189,6 +194,7 @@ impl Instrument {
             quotes: stream(|source| source != Source::Trade),
             trade_ring: None,
             quote_ring: None,
+            book: None,
             cell: Arc::clone(&cell),
             layout: layout.clone(),
             dirty: true,

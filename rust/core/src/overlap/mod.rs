@@ -237,6 +237,10 @@ impl Sink for Filter<'_> {
         }
     }
 
+    fn whole_book(&mut self, instrument: Option<InstrumentId>, first: &Depth, levels: usize) {
+        self.session.whole_book(instrument, first, levels);
+    }
+
     fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth) {
         match instrument {
             Some(id) => {

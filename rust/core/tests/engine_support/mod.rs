@@ -42,6 +42,7 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         split: Split::Keep,
         stamp_arrival: false,
         capacity: 1 << 12,
+        book_levels: 10,
     }
 }
 

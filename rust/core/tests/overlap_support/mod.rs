@@ -84,6 +84,7 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         split: Split::Keep,
         stamp_arrival: false,
         capacity: 1 << 12,
+        book_levels: 10,
     }
 }
 
