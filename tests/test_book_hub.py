@@ -6,6 +6,7 @@ engine. At the end of the stream both must hold the same levels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
@@ -36,7 +37,7 @@ def test_after_many_deltas_the_book_is_the_hubs(
     protocol: Literal["json", "messagepack"], first: Literal["levels", "reset"]
 ) -> None:
     market = sim.Market(3, seed=11, rate="max", mix=MIX)
-    hub = sim.Hub(market, count=12_000, start="all", shape="mixed", records_per_message=5, first_depth=first)
+    hub = sim.Hub(market, count=8_000, start="all", shape="mixed", records_per_message=5, first_depth=first)
     with no_leftovers(), hub:
         engine = engine_for(hub, book_levels=64)
         with tw.connect(
@@ -71,7 +72,7 @@ def test_a_book_of_changes_alone_is_not_complete() -> None:
 
 def test_a_lost_link_voids_the_book_until_it_is_sent_anew() -> None:
     market = sim.Market(2, seed=5, rate=8_000, mix=MIX)
-    with no_leftovers(), sim.Hub(market, seconds=1.5) as hub:
+    with no_leftovers(), sim.Hub(market, seconds=1.0) as hub:
         engine = engine_for(hub, book_levels=64)
         voided: list[bool] = []
         with tw.connect(hub.url, token=hub.token(), engine=engine, streams=STREAMS, limits=FAST) as client:
@@ -109,3 +110,32 @@ def test_what_a_faulty_hub_loses_shows_as_a_disagreement() -> None:
                 lambda: engine.stats()["book_disagreements"] > before["book_disagreements"], "a disagreement"
             )
             assert engine.stats()["depth"] == before["depth"]
+
+
+LAGS = {
+    "in step": lambda hub: None,
+    "the old one lags": lambda hub: hub.fault(sim.Delay(0.15), connection=1),
+    "the new one lags": lambda hub: hub.fault(sim.Delay(0.15), at="upgrade"),
+}
+
+
+@pytest.mark.parametrize("lag", LAGS.values(), ids=LAGS)
+def test_a_change_of_sockets_leaves_the_book_whole(lag: Callable[[sim.Hub], None]) -> None:
+    """Each connection has a snapshot and changes of its own, at its own time; never are they mixed."""
+    market = sim.Market(2, seed=5, rate=8_000, mix=MIX)
+    with no_leftovers(), sim.Hub(market, seconds=1.2) as hub:
+        engine = engine_for(hub, book_levels=64)
+        with tw.connect(hub.url, token=hub.token(), engine=engine, streams=STREAMS, limits=FAST) as client:
+            hub.wait_until(lambda hub: hub.sent.ticks > 3_000, PATIENCE_S)
+            lag(hub)
+            client.swap()
+            wait_for(lambda: client.status()["swaps"] == 1, "the swap")
+            hub.wait_finished(PATIENCE_S)
+            wait_for(
+                lambda: all(seen(engine, symbol) == hub.book(symbol) for symbol in hub.symbols),
+                "the hub's own books",
+            )
+        for symbol in hub.symbols:
+            book = engine.book(symbol)
+            assert (book.complete, book.counts["gaps"], book.counts["snapshots"]) == (True, 0, 1)
+        assert engine.stats()["duplicates"] > 0

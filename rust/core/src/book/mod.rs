@@ -108,8 +108,9 @@ pub struct Book {
     is_complete: bool,
     /// When the book was whole the last time: an arrival, or an event time where that is unknown.
     whole_at: i64,
-    /// Event time of the newest delta.
+    /// Event time of the newest delta, and when it came.
     ts_event: i64,
+    came: i64,
     agreement: Agreement,
     counts: BookCounts,
     /// Whether anything happened that readers have not been shown.
@@ -127,6 +128,7 @@ impl Book {
             is_complete: false,
             whole_at: NO_TIME,
             ts_event: NO_TIME,
+            came: NO_TIME,
             agreement: Agreement::NEW,
             counts: BookCounts::default(),
             is_dirty: true,
@@ -167,6 +169,7 @@ impl Book {
         self.is_dirty = true;
         self.counts.updates += 1;
         self.ts_event = depth.ts_event;
+        self.came = came(depth.ts_recv, depth.ts_event);
         let (is_bid, is_best) = match depth.kind {
             DepthKind::Bid => (true, false),
             DepthKind::BestBid => (true, true),
@@ -185,7 +188,7 @@ impl Book {
         match self.key(depth.price) {
             Some(key) if (0.0..=f64::MAX).contains(&depth.size) => {
                 self.set(key, is_bid, is_best, Level { price: depth.price, size: depth.size });
-                self.compare(came(depth.ts_recv, depth.ts_event));
+                self.compare(self.came);
             }
             _ => self.counts.missed += 1,
         }
@@ -205,6 +208,12 @@ impl Book {
             self.counts.crossed += other.cut(-rank) as u64;
         }
         self.counts.dropped += own.set(rank, level) as u64;
+    }
+
+    /// Applies a delta, or takes note of one that was refused.
+    #[inline]
+    pub(crate) fn follow(&mut self, depth: &Depth, is_good: bool) {
+        if is_good { self.apply(depth) } else { self.miss(depth) }
     }
 
     /// Takes note of a delta that was refused before it came here.
@@ -254,6 +263,18 @@ impl Book {
         self.counts.gaps += u64::from(self.is_complete);
         self.is_complete = false;
         self.clear();
+    }
+
+    /// Takes the place of `before`: the same book, as another connection has brought it from its own
+    /// beginning. What was counted before stays.
+    pub fn succeed(&mut self, before: &Self) {
+        self.agreement = before.agreement;
+        self.counts = before.counts;
+        // Nothing that the connection before may have lost concerns it.
+        self.whole_at = self.came;
+        self.bids.touch();
+        self.asks.touch();
+        self.is_dirty = true;
     }
 
     /// Compares the best prices with those of a quote.

@@ -92,6 +92,11 @@ impl Side {
         self.change(0);
     }
 
+    /// Readers are to be shown all of it.
+    pub(super) fn touch(&mut self) {
+        self.change(0);
+    }
+
     #[inline]
     fn change(&mut self, from_best: usize) {
         self.changed = self.changed.min(from_best);

@@ -244,11 +244,16 @@ impl Events {
         self.fed.iter().copied()
     }
 
+    /// Forgets whose depth the feed has brought.
+    pub(super) fn forget_fed(&mut self) {
+        self.fed.clear();
+    }
+
     /// Forgets what the feed's quotes left standing and whose depth it brought, and counts volumes anew.
     pub(super) fn reset(&mut self) {
         self.standing.clear();
         self.ledger.reset();
-        self.fed.clear();
+        self.forget_fed();
     }
 }
 

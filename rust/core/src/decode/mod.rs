@@ -201,6 +201,11 @@ impl Decoder {
         self.events.fed()
     }
 
+    /// Forgets whose depth the feed has brought.
+    pub(crate) fn forget_fed(&mut self) {
+        self.events.forget_fed();
+    }
+
     /// What the feed speaks.
     #[must_use]
     pub fn protocol(&self) -> Protocol {

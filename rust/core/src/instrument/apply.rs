@@ -178,25 +178,53 @@ impl Writer {
         Ok(())
     }
 
-    /// Checks a depth delta and applies it to the book.
+    /// Checks a depth delta, counts it and applies it to the book.
     pub(crate) fn depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
-        let mut depth = *depth;
-        if depth.ts_event == NO_TIME && shared.spec.stamp_arrival {
-            depth.ts_event = depth.ts_recv;
-        }
-        self.dirty = true;
-        let checked = self.quote_checks.depth(&depth);
-        let judged = match checked {
-            Ok(Flags::NONE) => Ok(()),
-            _ => self.judge(shared, checked, Tick::Depth(depth)),
-        };
-        let book = self.book(shared);
-        match judged {
-            Ok(()) => book.apply(&depth),
-            Err(_) => book.miss(&depth),
-        }
-        self.depth_count += u64::from(judged.is_ok());
+        let depth = self.dated_depth(shared, depth);
+        let judged = self.count_depth(shared, &depth);
+        self.follow_depth(shared, &depth, judged);
         judged
+    }
+
+    /// A depth delta with the event time that the instrument's stamp gives it.
+    pub(crate) fn dated_depth(&self, shared: &Shared, depth: &Depth) -> Depth {
+        let is_stamped = depth.ts_event == NO_TIME && shared.spec.stamp_arrival;
+        Depth { ts_event: if is_stamped { depth.ts_recv } else { depth.ts_event }, ..*depth }
+    }
+
+    /// Whether a depth delta may be believed; nothing is counted.
+    pub(crate) fn check_depth(&self, depth: &Depth) -> Result<(), Reason> {
+        self.quote_checks.depth(depth).map(drop)
+    }
+
+    /// Checks and counts a depth delta, of which the book hears otherwise.
+    pub(crate) fn count_depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
+        self.dirty = true;
+        match self.quote_checks.depth(depth) {
+            Ok(Flags::NONE) => {}
+            checked => self.judge(shared, checked, Tick::Depth(*depth))?,
+        }
+        self.depth_count += 1;
+        Ok(())
+    }
+
+    /// Applies a depth delta to the book, as far as it may be believed; it was counted otherwise.
+    pub(crate) fn follow_depth(
+        &mut self,
+        shared: &Shared,
+        depth: &Depth,
+        judged: Result<(), Reason>,
+    ) {
+        self.dirty = true;
+        self.book(shared).follow(depth, judged.is_ok());
+    }
+
+    /// Puts another connection's book in the place of this one's.
+    pub(crate) fn replace_book(&mut self, shared: &Shared, mut book: Book) {
+        self.dirty = true;
+        let before = self.book(shared);
+        book.succeed(before);
+        *before = book;
     }
 
     /// Says that the depth deltas that follow may be a whole book; see [`Book::snapshot`].
