@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::Source;
+use tickwire_core::bars::{Alignment, Source};
 use tickwire_core::engine::Engine;
 use tickwire_core::judged::{Fate, KEPT};
 use tickwire_core::reason::Reason;
@@ -176,6 +176,8 @@ fn engine(rules: Rules) -> Engine {
         tick_size: 0.25,
         rules,
         sources: vec![Source::Trade],
+        alignment: Alignment::Utc,
+        hours: None,
         lateness_ns: 0,
         stamp_arrival: false,
         capacity: 1 << 10,
