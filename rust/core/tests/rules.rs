@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::Source;
+use tickwire_core::bars::{Alignment, Source, Split};
 use tickwire_core::engine::Engine;
 use tickwire_core::judged::{Fate, KEPT};
 use tickwire_core::reason::Reason;
@@ -176,7 +176,9 @@ fn engine(rules: Rules) -> Engine {
         tick_size: 0.25,
         rules,
         sources: vec![Source::Trade],
+        alignment: Alignment::Utc,
         lateness_ns: 0,
+        split: Split::Keep,
         stamp_arrival: false,
         capacity: 1 << 10,
     };
