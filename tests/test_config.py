@@ -13,7 +13,9 @@ S = 1_000_000_000
 
 
 def spec_of(instrument: tw.Instrument) -> Spec:
-    return Spec.of(instrument, source=("trade", "mid"), lateness_ns=5 * S, split="keep", capacity=64)
+    return Spec.of(
+        instrument, align="utc", source=("trade", "mid"), lateness_ns=5 * S, split="keep", capacity=64
+    )
 
 
 def test_the_documented_defaults() -> None:

@@ -239,7 +239,7 @@ def test_history_is_of_time_bars_alone() -> None:
         engine.push_bars("X", "2t", table)
     with pytest.raises(tw.ConfigError, match="length of time"):
         engine.bar_span("X", "2t", T0)
-    assert engine.parents() == [("1m", None)]
+    assert engine.parents("X") == [("1m", None)]
     assert engine.push_bars("X", "1m", table)["inserted"] == 1
     assert engine.bars("X", "2t", partial=True).equals(before)
 

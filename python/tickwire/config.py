@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
+from .alignment import Align, alignment, check_align, zones
 from .errors import ConfigError
 from .units import duration_ns
+
+if TYPE_CHECKING:
+    from .session import Session
 
 __all__ = ["Action", "Instrument", "ProtocolName", "Rules", "Source", "Spec", "Split"]
 
@@ -114,6 +118,10 @@ class Instrument:
     Attributes:
         symbol: the full contract id, e.g. "CON.F.US.EP.Z25".
         tick_size: smallest price step, in price units.
+        align: what its bars are aligned to: "utc"; the wall clock of a zone, e.g. "America/New_York", for bars
+            of an hour and longer (those that are shorter to UTC); or "session", all of them, to its trading
+            days. None takes the engine's default.
+        session: when it trades.
         source: what its bars are made of: "trade", "bid", "ask", "mid", "last" or a tuple of them.
             None takes the engine's default.
         lateness: how long, in event time, a bar waits for late ticks. None takes the engine's default.
@@ -126,6 +134,8 @@ class Instrument:
 
     symbol: str
     tick_size: float = field(kw_only=True)
+    align: str | None = field(default=None, kw_only=True)
+    session: Session | None = field(default=None, kw_only=True)
     source: Source | tuple[Source, ...] | None = field(default=None, kw_only=True)
     lateness: str | None = field(default=None, kw_only=True)
     split: Split | None = field(default=None, kw_only=True)
@@ -136,6 +146,10 @@ class Instrument:
         if not isinstance(self.symbol, str) or not self.symbol or not self.symbol.isprintable():
             raise ConfigError(f"symbol: got {self.symbol!r}, expected the contract id as text")
         positive("tick_size", self.tick_size)
+        if self.align is not None:
+            check_align("align", self.align)
+        if self.session is not None:
+            self._check_session()
         if self.source is not None:
             object.__setattr__(self, "source", sources("source", self.source))
         if self.lateness is not None:
@@ -146,6 +160,13 @@ class Instrument:
         if not isinstance(self.rules, Rules):
             raise ConfigError(f"rules: got {self.rules!r}, expected a tickwire.Rules")
 
+    def _check_session(self) -> None:
+        # Sessions are made of what stands here.
+        from .session import Session
+
+        if not isinstance(self.session, Session):
+            raise ConfigError(f"session: got {self.session!r}, expected a tickwire.Session")
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -153,6 +174,8 @@ class Spec:
 
     symbol: str
     tick_size: float
+    align: Align
+    zones: tuple[str, ...]
     sources: tuple[Source, ...]
     lateness_ns: int
     split: Split
@@ -165,15 +188,19 @@ class Spec:
         cls,
         instrument: Instrument,
         *,
+        align: str,
         source: tuple[Source, ...],
         lateness_ns: int,
         split: Split,
         capacity: int,
     ) -> Spec:
+        own_align = align if instrument.align is None else instrument.align
         own_source = instrument.source
         return cls(
             symbol=instrument.symbol,
             tick_size=float(instrument.tick_size),
+            align=alignment(instrument.symbol, own_align, instrument.session),
+            zones=zones(own_align, instrument.session),
             sources=source if own_source is None else sources("source", own_source),
             lateness_ns=lateness_ns
             if instrument.lateness is None

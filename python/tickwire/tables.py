@@ -204,24 +204,18 @@ def bar_columns(table: Any) -> BarColumns:
     )
 
 
-def as_of(frames: list[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
+def as_of(frames: list[tuple[str, pl.DataFrame, NDArray[np.int64]]]) -> pl.DataFrame:
     """Bars of the first timeframe beside the newest bar of each other one that was closed by then.
 
-    A time bar is closed when the next one of its timeframe may begin; the label of a bar is its open,
-    so both sides are matched by the end of the bars. Bars that are cut by their ticks end with the last
-    of them. A tick at the end of a time bar comes after it.
+    A time bar is closed when the next one of its timeframe may begin; the label of a bar is its open, so
+    both sides are matched by the ends of the bars, which are given with them, ns UTC. Bars that are cut by
+    their ticks end with the last of them. A tick at the end of a time bar comes after it.
     """
-    (base, joined), *others = frames
+    (_, joined, ends), *others = frames
     timed = "ts_end" not in joined.columns
-    joined = joined.with_columns(_end(base, joined).alias("_end"))
-    for timeframe, bars in others:
-        suffixed = bars.select(pl.all().name.suffix(f"_{timeframe}"), _end(timeframe, bars).alias("_end"))
-        cut_by_ticks = "ts_end" in bars.columns
-        joined = joined.join_asof(
-            suffixed, on="_end", strategy="backward", allow_exact_matches=not (timed and cut_by_ticks)
-        )
+    joined = joined.with_columns(_end=ends)
+    for timeframe, bars, ends in others:
+        suffixed = bars.select(pl.all().name.suffix(f"_{timeframe}"), pl.lit(ends).alias("_end"))
+        exact = not (timed and "ts_end" in bars.columns)
+        joined = joined.join_asof(suffixed, on="_end", strategy="backward", allow_exact_matches=exact)
     return joined.drop("_end")
-
-
-def _end(timeframe: str, bars: pl.DataFrame) -> pl.Expr:
-    return pl.col("ts_end") if "ts_end" in bars.columns else pl.col("ts").dt.offset_by(timeframe)

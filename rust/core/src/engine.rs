@@ -11,7 +11,7 @@
 //!
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
-use crate::bars::{Kind, Source, Timeframe};
+use crate::bars::{Buckets, Kind, Source, Timeframe, parent};
 use crate::columns::TradeColumns;
 use crate::decode::Sink;
 use crate::instrument::{Instrument, Shared, Spec, Writer};
@@ -50,18 +50,6 @@ pub struct Receipt {
     pub control: Vec<Box<[u8]>>,
 }
 
-/// Quotes have no sizes that bars could be filled with.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{symbol}: got timeframe \"{kind}\" with source {source_name:?}, but quotes carry no volume; make \
-     volume and notional bars in an engine whose source is \"trade\""
-)]
-pub struct NoSizes {
-    symbol: String,
-    source_name: &'static str,
-    kind: Kind,
-}
-
 /// Bytes of memory in use, by part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -76,7 +64,7 @@ pub struct Memory {
 impl Engine {
     /// An engine for these instruments and kinds of bars, each with the number of closed bars kept.
     /// Kinds are sorted. Those that need sizes stay empty where bars are made of quotes, see
-    /// [`check`](Self::check).
+    /// [`Spec::check`].
     #[must_use]
     pub fn new(instruments: Vec<Spec>, kinds: &[(Kind, usize)]) -> Self {
         let mut kinds = kinds.to_vec();
@@ -97,21 +85,6 @@ impl Engine {
         Self { index, instruments, kinds, timeframes, elsewhere: Default::default() }
     }
 
-    /// Whether all kinds of bars can be made for an instrument.
-    ///
-    /// # Errors
-    /// The first kind that needs sizes, where bars are made of quotes.
-    pub fn check(spec: &Spec, kinds: &[Kind]) -> Result<(), NoSizes> {
-        let quotes = spec.sources.iter().find(|source| **source != Source::Trade);
-        let kind = kinds.iter().find(|kind| kind.needs_sizes());
-        match (quotes, kind) {
-            (Some(&source), Some(&kind)) => {
-                Err(NoSizes { symbol: spec.symbol.clone(), source_name: source.name(), kind })
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// The instrument with this symbol.
     #[inline]
     #[must_use]
@@ -130,11 +103,18 @@ impl Engine {
         (0..self.instruments.len() as u32).map(InstrumentId)
     }
 
-    /// For each timeframe, the smaller one whose bars its bars are put together from; none where they
-    /// are made of ticks.
+    /// The buckets of an instrument's timeframes, ascending.
     #[must_use]
-    pub fn parents(&self) -> Vec<Option<usize>> {
-        crate::bars::ladder::parents(&self.timeframes)
+    pub fn buckets(&self, id: InstrumentId) -> &[Buckets] {
+        &self.shared(id).buckets
+    }
+
+    /// For each timeframe, the smaller one whose bars an instrument's bars are put together from; none
+    /// where they are made of ticks.
+    #[must_use]
+    pub fn parents(&self, id: InstrumentId) -> Vec<Option<usize>> {
+        let buckets = self.buckets(id);
+        (0..buckets.len()).map(|level| parent(buckets, level)).collect()
     }
 
     /// The kinds of bars, in order: lengths of time first, ascending.

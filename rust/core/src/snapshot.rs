@@ -4,7 +4,7 @@
 //! Taking a snapshot copies a few hundred words and delays nobody.
 
 use crate::bars::bar::OpenBar;
-use crate::bars::{Bar, Kind, Source, Timeframe};
+use crate::bars::{Bar, Buckets, Kind, Source, parent};
 use crate::instrument::Shared;
 use crate::layout::{self, Layout};
 use crate::reason::{REASONS, Reason};
@@ -20,7 +20,7 @@ pub struct Snapshot {
     view: Arc<View>,
     words: Vec<u64>,
     kinds: Arc<[Kind]>,
-    timeframes: Arc<[Timeframe]>,
+    buckets: Arc<[Buckets]>,
     sources: Vec<Source>,
 }
 
@@ -82,7 +82,7 @@ impl Snapshot {
                 view,
                 words,
                 kinds: Arc::clone(&shared.kinds),
-                timeframes: Arc::clone(&shared.timeframes),
+                buckets: Arc::clone(&shared.buckets),
                 sources: shared.spec.sources.clone(),
             };
         }
@@ -94,10 +94,10 @@ impl Snapshot {
         &self.kinds
     }
 
-    /// Those of the kinds that are lengths of time.
+    /// The buckets of each length of time, ascending.
     #[must_use]
-    pub fn timeframes(&self) -> &[Timeframe] {
-        &self.timeframes
+    pub fn buckets(&self) -> &[Buckets] {
+        &self.buckets
     }
 
     /// The sources that have bars.
@@ -177,7 +177,7 @@ impl Snapshot {
     #[must_use]
     pub fn open_bars(&self, source: Source, level: usize) -> Vec<Bar> {
         let Some(track) = self.track(source) else { return Vec::new() };
-        let merged = if level < self.timeframes.len() {
+        let merged = if level < self.buckets.len() {
             self.merged(track, level)
         } else {
             self.held(track, level).collect()
@@ -193,19 +193,15 @@ impl Snapshot {
         let mut chain = Some(level);
         while let Some(current) = chain {
             for part in self.held(track, current) {
-                let bucket = self.timeframes[level].bucket(part.start);
+                let bucket = self.buckets[level].bucket(part.start);
                 match merged.binary_search_by_key(&bucket.0, |bar| bar.start) {
                     Ok(index) => merged[index].merge(&part),
                     Err(index) => merged.insert(index, part.within(bucket)),
                 }
             }
-            chain = self.parent(current);
+            chain = parent(&self.buckets, current);
         }
         merged
-    }
-
-    fn parent(&self, level: usize) -> Option<usize> {
-        (0..level).rev().find(|&smaller| self.timeframes[smaller].nests_in(self.timeframes[level]))
     }
 
     /// What a level of the ladder holds itself.

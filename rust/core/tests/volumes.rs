@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use std::sync::Arc;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Source, Split};
+use tickwire_core::bars::{Alignment, Source, Split};
 use tickwire_core::decode::{Decoder, Protocol, Volumes};
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
@@ -26,6 +26,7 @@ fn feed_of(protocol: Protocol) -> Feed {
         tick_size: 0.25,
         rules: Rules::default(),
         sources: vec![Source::Trade],
+        alignment: Alignment::Utc,
         lateness_ns: 0,
         split: Split::Keep,
         stamp_arrival: false,

@@ -4,10 +4,12 @@ use std::str::FromStr;
 
 use pyo3::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Kind, Source, Split};
+use tickwire_core::bars::{Alignment, Kind, Source, Split};
 use tickwire_core::validate::{Action, Rules};
 
+use crate::calendar::Zone;
 use crate::errors::ConfigError;
+use crate::sessions::Sessions;
 
 /// `tickwire.Rules`, with times in ns.
 #[derive(FromPyObject)]
@@ -25,12 +27,29 @@ struct RulesArg {
     skew_ns: i64,
 }
 
+/// What bars are aligned to, where it is not UTC.
+#[derive(FromPyObject)]
+enum AlignArg {
+    Local(Py<Zone>),
+    Session(Py<Sessions>),
+}
+
+impl AlignArg {
+    fn build(self) -> Alignment {
+        match self {
+            Self::Local(zone) => Alignment::Local(zone.get().core()),
+            Self::Session(sessions) => Alignment::Session(sessions.get().core()),
+        }
+    }
+}
+
 /// What `tickwire.Engine` makes of a `tickwire.Instrument` and its own defaults.
 #[derive(FromPyObject)]
 pub(crate) struct SpecArg {
     symbol: String,
     tick_size: f64,
     sources: Vec<String>,
+    align: Option<AlignArg>,
     lateness_ns: i64,
     split: String,
     stamp_arrival: bool,
@@ -45,6 +64,7 @@ impl SpecArg {
             tick_size: self.tick_size,
             rules: self.rules.build()?,
             sources: self.sources.iter().map(|text| source(text)).collect::<PyResult<_>>()?,
+            alignment: self.align.map_or(Alignment::Utc, AlignArg::build),
             lateness_ns: self.lateness_ns,
             split: split(&self.split)?,
             stamp_arrival: self.stamp_arrival,

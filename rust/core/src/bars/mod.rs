@@ -1,15 +1,20 @@
 //! Bars over many timeframes at once: those cut by time, and those cut by their ticks.
 
 pub(crate) mod bar;
+mod buckets;
 mod gaps;
 mod kind;
 pub(crate) mod ladder;
+mod local;
 mod measured;
+mod session;
 mod source;
 mod timeframe;
 pub(crate) mod watermark;
 
 pub use bar::Bar;
+pub(crate) use buckets::parent;
+pub use buckets::{Alignment, Buckets};
 pub use kind::{Amount, Kind, KindError, Measure};
 pub(crate) use measured::Measured;
 pub use measured::Split;

@@ -6,13 +6,14 @@
 
 mod apply;
 mod publish;
+mod sizes;
 mod tracks;
 
+pub use sizes::NoSizes;
 pub(crate) use tracks::Stream;
 use tracks::Track;
 
-use crate::bars::ladder::parents;
-use crate::bars::{Kind, Measured, Source, Split, Timeframe};
+use crate::bars::{Alignment, Buckets, Kind, Measured, Source, Split, parent};
 use crate::cell::Cell;
 use crate::layout::Layout;
 use crate::reason::REASONS;
@@ -36,6 +37,8 @@ pub struct Spec {
     pub rules: Rules,
     /// Which prices bars are made of.
     pub sources: Vec<Source>,
+    /// What bars are aligned to.
+    pub alignment: Alignment,
     /// How long a bar waits for late ticks, ns.
     pub lateness_ns: i64,
     /// What becomes of a trade that reaches the end of a volume or notional bar.
@@ -44,6 +47,12 @@ pub struct Spec {
     pub stamp_arrival: bool,
     /// Number of ticks each ring holds.
     pub capacity: usize,
+}
+
+/// Which of all kinds of bars are lengths of time that are fed by ticks.
+fn roots(buckets: &[Buckets], kinds: usize) -> Vec<bool> {
+    let is_root = |level: usize| level < buckets.len() && parent(buckets, level).is_none();
+    (0..kinds).map(is_root).collect()
 }
 
 pub(crate) type TradeRing = Ring<{ Trade::WORDS }>;
@@ -55,8 +64,8 @@ pub(crate) struct Shared {
     pub(crate) spec: Spec,
     /// The kinds of bars, in order: lengths of time first, ascending.
     pub(crate) kinds: Arc<[Kind]>,
-    /// Those lengths of time.
-    pub(crate) timeframes: Arc<[Timeframe]>,
+    /// Those of the lengths of time.
+    pub(crate) buckets: Arc<[Buckets]>,
     pub(crate) view: ArcSwap<View>,
     /// Made when the first trade comes.
     pub(crate) trades: OnceLock<Arc<TradeRing>>,
@@ -124,24 +133,18 @@ pub(crate) struct Writer {
     install: Option<Vec<(usize, Series)>>,
 }
 
-/// Of all kinds of bars, those that are lengths of time and made of ticks.
-fn roots(timeframes: &[Timeframe], kinds: usize) -> Vec<bool> {
-    let mut roots: Vec<bool> = parents(timeframes).iter().map(Option::is_none).collect();
-    roots.resize(kinds, false);
-    roots
-}
-
 impl Instrument {
     pub(crate) fn new(spec: Spec, kinds: Arc<[Kind]>, retain: Arc<[usize]>) -> Self {
-        let timeframes: Arc<[Timeframe]> =
-            kinds.iter().filter_map(|kind| kind.timeframe()).collect();
-        let layout = Layout::new(spec.sources.len(), &roots(&timeframes, kinds.len()), 2);
+        let times = kinds.iter().filter_map(|kind| kind.timeframe());
+        let buckets: Arc<[Buckets]> =
+            times.map(|timeframe| Buckets::new(timeframe, &spec.alignment)).collect();
+        let layout = Layout::new(spec.sources.len(), &roots(&buckets, kinds.len()), 2);
         let cell = Arc::new(Cell::new(layout.len()));
-        let levels = || kinds.iter().zip(retain.iter());
+        let levels = || (0..kinds.len()).map(|level| buckets.get(level)).zip(retain.iter());
         let series: Box<[Series]> = spec
             .sources
             .iter()
-            .flat_map(|_| levels().map(|(kind, &retain)| Series::new(kind.timeframe(), retain)))
+            .flat_map(|_| levels().map(|(buckets, &retain)| Series::new(buckets.cloned(), retain)))
             .collect();
         let measured = || {
             let measure = |kind: &Kind| match *kind {
@@ -158,7 +161,7 @@ impl Instrument {
                 .filter(|(_, source)| wanted(**source))
                 .map(|(index, &source)| {
                     let series = &series[index * kinds.len()..];
-                    Track::new(source, index, &timeframes, measured(), series, &retain)
+                    Track::new(source, index, &buckets, measured(), series, &retain)
                 })
                 .collect();
             Stream::new(spec.lateness_ns, tracks)
@@ -184,7 +187,7 @@ impl Instrument {
         let shared = Shared {
             spec,
             kinds: Arc::clone(&kinds),
-            timeframes,
+            buckets,
             view: ArcSwap::from_pointee(View { series, cell, layout }),
             trades: OnceLock::new(),
             quotes: OnceLock::new(),

@@ -102,7 +102,7 @@ impl Writer {
     #[cold]
     fn grow(&mut self, shared: &Shared) {
         let most = self.tracks().map(|track| track.ladder.most_open()).fold(1, usize::max);
-        let roots = roots(&shared.timeframes, shared.kinds.len());
+        let roots = roots(&shared.buckets, shared.kinds.len());
         self.layout = Layout::new(self.tracks().count(), &roots, most.next_power_of_two());
         self.install.get_or_insert_default();
     }

@@ -2,7 +2,7 @@
 
 use crate::bars::bar::OpenBar;
 use crate::bars::ladder::{Closed, Ladder};
-use crate::bars::{Measured, Source, Timeframe, Watermark};
+use crate::bars::{Buckets, Measured, Source, Watermark};
 use crate::record::NO_TIME;
 use crate::store::{Series, SeriesWriter, View};
 use arc_swap::ArcSwap;
@@ -79,7 +79,7 @@ impl Track {
     pub(super) fn new(
         source: Source,
         index: usize,
-        timeframes: &[Timeframe],
+        buckets: &[Buckets],
         measured: Vec<Measured>,
         series: &[Series],
         retain: &[usize],
@@ -89,7 +89,7 @@ impl Track {
             .zip(retain)
             .map(|((position, series), &retain)| SeriesWriter::new(position, series, retain))
             .collect();
-        let ladder = Ladder::new(timeframes);
+        let ladder = Ladder::new(buckets);
         Self { source, index, ladder, measured, series, dirty: Dirty::All, cut: false }
     }
 

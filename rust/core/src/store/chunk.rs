@@ -1,6 +1,6 @@
 //! Columns of bars: being gathered ([`Columns`]), and immutable in Arrow form ([`Chunk`]).
 
-use crate::bars::{Bar, Timeframe};
+use crate::bars::{Bar, Buckets};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, TimestampNanosecondArray,
 };
@@ -43,7 +43,7 @@ fn fields() -> Vec<Field> {
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
     pub(crate) ts: Vec<i64>,
-    /// The ends of the bars, where they do not follow from a timeframe.
+    /// The ends of the bars, where they do not follow from their labels.
     pub(crate) ends: Option<Vec<i64>>,
     pub(crate) open: Vec<f64>,
     pub(crate) high: Vec<f64>,
@@ -57,13 +57,13 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Columns for bars of a timeframe, or of another kind.
-    pub(crate) fn of(timeframe: Option<Timeframe>) -> Self {
-        Self { ends: timeframe.is_none().then(Vec::new), ..Self::default() }
+    /// Columns for bars of these buckets, or of another kind.
+    pub(crate) fn of(buckets: Option<&Buckets>) -> Self {
+        Self { ends: buckets.is_none().then(Vec::new), ..Self::default() }
     }
 
-    pub(crate) fn with_capacity(rows: usize, timeframe: Option<Timeframe>) -> Self {
-        let mut columns = Self::of(timeframe);
+    pub(crate) fn with_capacity(rows: usize, buckets: Option<&Buckets>) -> Self {
+        let mut columns = Self::of(buckets);
         columns.ts.reserve_exact(rows);
         if let Some(ends) = &mut columns.ends {
             ends.reserve_exact(rows);
@@ -106,10 +106,10 @@ impl Columns {
         self.revision.push(bar.revision);
     }
 
-    /// The row as a bar of this timeframe, or of another kind.
-    pub(crate) fn bar(&self, row: usize, timeframe: Option<Timeframe>) -> Bar {
+    /// The row as a bar of these buckets, or of another kind.
+    pub(crate) fn bar(&self, row: usize, buckets: Option<&Buckets>) -> Bar {
         let ts = self.ts[row];
-        let end = || timeframe.map(|timeframe| timeframe.bucket(ts).1);
+        let end = || buckets.map(|buckets| buckets.bucket(ts).1);
         Bar {
             ts,
             ts_end: self.ends.as_ref().map(|ends| ends[row]).or_else(end).unwrap_or(ts),

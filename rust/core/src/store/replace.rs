@@ -2,7 +2,7 @@
 
 use super::chunk::Columns;
 use super::series::{Part, Series, largest_part};
-use crate::bars::{Bar, Timeframe};
+use crate::bars::{Bar, Buckets};
 use arrow_schema::ArrowError;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ impl Series {
             self.parts.iter().take_while(|part| part.rows_before(ts) == part.len()).count()
         };
         self.rebuilt(holding(first.ts), holding(last.ts), |old| {
-            merge(old, bars, self.timeframe, largest_part(retain))
+            merge(old, bars, self.buckets.as_ref(), largest_part(retain))
         })
     }
 
@@ -36,9 +36,10 @@ impl Series {
         let (last, _) = self.part_of(first + bars.len() - 1);
         self.rebuilt(begin, last, |old| {
             let new = |row: usize| (offset + row).checked_sub(first).and_then(|row| bars.get(row));
-            let rows = (0..old.len())
-                .map(|row| new(row).copied().unwrap_or_else(|| old.bar(row, self.timeframe)));
-            let mut pieces = Pieces::new(old.len(), self.timeframe, largest_part(retain));
+            let rows = (0..old.len()).map(|row| {
+                new(row).copied().unwrap_or_else(|| old.bar(row, self.buckets.as_ref()))
+            });
+            let mut pieces = Pieces::new(old.len(), self.buckets.as_ref(), largest_part(retain));
             rows.for_each(|bar| pieces.push(&bar));
             pieces.done
         })
@@ -65,7 +66,7 @@ impl Series {
         make: impl FnOnce(&Columns) -> Vec<Columns>,
     ) -> Result<Self, ArrowError> {
         let stop = (last + 1).min(self.parts.len());
-        let mut old = Columns::of(self.timeframe);
+        let mut old = Columns::of(self.buckets.as_ref());
         for part in &self.parts[first..stop] {
             part.copy_to(0..part.len(), &mut old);
         }
@@ -87,41 +88,41 @@ impl Series {
 
 /// Old rows and new bars in order of time, in pieces of at most `rows`; a new bar takes the place of
 /// an old row of its label.
-fn merge(old: &Columns, new: &[Bar], timeframe: Option<Timeframe>, rows: usize) -> Vec<Columns> {
-    let mut pieces = Pieces::new(old.len() + new.len(), timeframe, rows);
+fn merge(old: &Columns, new: &[Bar], buckets: Option<&Buckets>, rows: usize) -> Vec<Columns> {
+    let mut pieces = Pieces::new(old.len() + new.len(), buckets, rows);
     let mut row = 0;
     for bar in new {
         while row < old.len() && old.ts[row] < bar.ts {
-            pieces.push(&old.bar(row, timeframe));
+            pieces.push(&old.bar(row, buckets));
             row += 1;
         }
         row += usize::from(row < old.len() && old.ts[row] == bar.ts);
         pieces.push(bar);
     }
     for row in row..old.len() {
-        pieces.push(&old.bar(row, timeframe));
+        pieces.push(&old.bar(row, buckets));
     }
     pieces.done
 }
 
 /// Columns of at most so many rows each.
-struct Pieces {
+struct Pieces<'a> {
     done: Vec<Columns>,
-    timeframe: Option<Timeframe>,
+    buckets: Option<&'a Buckets>,
     rows: usize,
     /// At most so many rows are still to come.
     left: usize,
 }
 
-impl Pieces {
-    fn new(left: usize, timeframe: Option<Timeframe>, rows: usize) -> Self {
-        Self { done: Vec::new(), timeframe, rows, left }
+impl<'a> Pieces<'a> {
+    fn new(left: usize, buckets: Option<&'a Buckets>, rows: usize) -> Self {
+        Self { done: Vec::new(), buckets, rows, left }
     }
 
     fn push(&mut self, bar: &Bar) {
         if self.done.last().is_none_or(|piece| piece.len() == self.rows) {
             let rows = self.left.min(self.rows);
-            self.done.push(Columns::with_capacity(rows, self.timeframe));
+            self.done.push(Columns::with_capacity(rows, self.buckets));
         }
         if let Some(piece) = self.done.last_mut() {
             piece.push(bar);

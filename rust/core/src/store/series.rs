@@ -2,7 +2,7 @@
 
 use super::chunk::{Chunk, Columns};
 use super::tail::Tail;
-use crate::bars::{Bar, Timeframe};
+use crate::bars::{Bar, Buckets};
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use std::ops::Range;
@@ -76,7 +76,7 @@ fn rows_before(tail: &Tail, len: usize, ts: i64) -> usize {
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     /// What the ends of the bars follow from; without it they are kept.
-    pub(crate) timeframe: Option<Timeframe>,
+    pub(crate) buckets: Option<Buckets>,
     pub(super) parts: Arc<[Part]>,
     pub(super) tail: Arc<Tail>,
     /// How many bars had been appended, ever, before the tail's first.
@@ -84,9 +84,9 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    pub(crate) fn new(timeframe: Option<Timeframe>, retain: usize) -> Self {
-        let tail = Arc::new(Tail::new(TAIL.start.min(retain.max(1)), timeframe.is_none()));
-        Self { timeframe, parts: Arc::new([]), tail, appended_before: 0 }
+    pub(crate) fn new(buckets: Option<Buckets>, retain: usize) -> Self {
+        let tail = Arc::new(Tail::new(TAIL.start.min(retain.max(1)), buckets.is_none()));
+        Self { buckets, parts: Arc::new([]), tail, appended_before: 0 }
     }
 
     fn part_rows(&self) -> usize {
@@ -132,7 +132,7 @@ impl Series {
                 batches.push(match part {
                     Part::Chunk(chunk) => chunk.batch.slice(rows.start, rows.len()),
                     Part::Sealed(_) => {
-                        let mut columns = Columns::with_capacity(rows.len(), self.timeframe);
+                        let mut columns = Columns::with_capacity(rows.len(), self.buckets.as_ref());
                         part.copy_to(rows, &mut columns);
                         columns.into_chunk()?.batch
                     }
@@ -141,7 +141,7 @@ impl Series {
             offset += part.len();
         }
         let rows = end - start.max(shared).min(end) + extra.len();
-        let mut columns = Columns::with_capacity(rows, self.timeframe);
+        let mut columns = Columns::with_capacity(rows, self.buckets.as_ref());
         self.copy_rows(start.max(shared)..end, &mut columns);
         for bar in extra.iter().skip(extra.len().saturating_sub(last.unwrap_or(usize::MAX))) {
             columns.push(bar);
@@ -198,9 +198,9 @@ impl Series {
     }
 
     fn bars(&self, rows: Range<usize>) -> Vec<Bar> {
-        let mut columns = Columns::of(self.timeframe);
+        let mut columns = Columns::of(self.buckets.as_ref());
         self.copy_rows(rows, &mut columns);
-        (0..columns.len()).map(|row| columns.bar(row, self.timeframe)).collect()
+        (0..columns.len()).map(|row| columns.bar(row, self.buckets.as_ref())).collect()
     }
 
     /// For bars that end with their last tick and begin after the end of the one before: those in which
@@ -222,7 +222,7 @@ impl Series {
     pub(super) fn sealed(&self, tail: Arc<Tail>, appended: u64) -> Self {
         let sealed = Part::Sealed(Arc::clone(&self.tail));
         let parts = self.parts.iter().cloned().chain([sealed]).collect();
-        Self { timeframe: self.timeframe, parts, tail, appended_before: appended }
+        Self { buckets: self.buckets.clone(), parts, tail, appended_before: appended }
     }
 
     /// The series without the oldest parts that are not needed to keep `retain` rows.
@@ -245,7 +245,7 @@ impl Series {
         let Some(group) = small else { return Ok(None) };
         let several = &self.parts[group.clone()];
         let mut columns =
-            Columns::with_capacity(several.iter().map(Part::len).sum(), self.timeframe);
+            Columns::with_capacity(several.iter().map(Part::len).sum(), self.buckets.as_ref());
         for part in several {
             part.copy_to(0..part.len(), &mut columns);
         }

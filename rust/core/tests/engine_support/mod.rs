@@ -8,7 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, RecordBatch};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Bar, Kind, Source, Split, Timeframe};
+use tickwire_core::bars::{Alignment, Bar, Kind, Source, Split, Timeframe};
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Snapshot;
@@ -37,6 +37,7 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         tick_size: 0.25,
         rules: Rules { band: Action::Off, skew: Action::Off, ..Rules::default() },
         sources: vec![Source::Trade],
+        alignment: Alignment::Utc,
         lateness_ns: 0,
         split: Split::Keep,
         stamp_arrival: false,
