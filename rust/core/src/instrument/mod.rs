@@ -15,6 +15,7 @@ use tracks::Track;
 
 use crate::bars::{Alignment, Buckets, Kind, Measured, Source, Split, parent};
 use crate::cell::Cell;
+use crate::judged::{Keep, Shown};
 use crate::layout::Layout;
 use crate::reason::REASONS;
 use crate::record::{Quote, Trade};
@@ -33,7 +34,7 @@ pub struct Spec {
     pub symbol: String,
     /// Smallest price step.
     pub tick_size: f64,
-    /// What the prices, sizes and times must obey.
+    /// What the prices, sizes and times must obey, until other rules are set.
     pub rules: Rules,
     /// Which prices bars are made of.
     pub sources: Vec<Source>,
@@ -70,6 +71,9 @@ pub(crate) struct Shared {
     /// Made when the first trade comes.
     pub(crate) trades: OnceLock<Arc<TradeRing>>,
     pub(crate) quotes: OnceLock<Arc<QuoteRing>>,
+    /// The newest ticks that were rejected, and those that were flagged.
+    pub(crate) rejected: Shown,
+    pub(crate) flagged: Shown,
     pub(crate) watchers: Watchers,
     /// Bars to retain, per kind.
     pub(crate) retain: Arc<[usize]>,
@@ -114,6 +118,8 @@ pub(crate) struct Writer {
     rejected: [u64; REASONS],
     rejected_total: u64,
     flagged: [u64; REASONS],
+    kept_rejected: Keep,
+    kept_flagged: Keep,
     depth_count: u64,
     duplicates: u64,
     trade_checks: Validator,
@@ -170,6 +176,8 @@ impl Instrument {
             rejected: [0; REASONS],
             rejected_total: 0,
             flagged: [0; REASONS],
+            kept_rejected: Keep::default(),
+            kept_flagged: Keep::default(),
             depth_count: 0,
             duplicates: 0,
             trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
@@ -191,6 +199,8 @@ impl Instrument {
             view: ArcSwap::from_pointee(View { series, cell, layout }),
             trades: OnceLock::new(),
             quotes: OnceLock::new(),
+            rejected: Shown::default(),
+            flagged: Shown::default(),
             watchers: Watchers::default(),
             retain,
         };
