@@ -37,7 +37,7 @@ Gap = Literal["shift", "raise"]
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _LAST_S = int(_EPOCH.replace(year=LAST_YEAR + 1).timestamp())
-# No zone ever went from one offset to another and back in less than 12 days.
+# No zone ever went from one offset to another and back in less than a week but for an hour (Recife in 2000).
 _STEP_S = 5 * 86_400
 _NS = 10**9
 
