@@ -66,11 +66,11 @@ class Engine(_core.Engine):
 
     Args:
         instruments: one `Instrument` or several.
-        timeframes: what bars are cut by. Time: "1s", "5m", "1h", "1d", "1w", "1mo". Or
-            their ticks, in the order of arrival: "100t" so many trades (or quotes), "5000v" so much
-            volume, "1e6n" so much notional, "8r" a range of so many ticks, "8renko" Renko bricks of so
-            many ticks. Amounts have one name, without an exponent ("1000000n"), and are found by any
-            spelling. Volume and notional need source="trade".
+        timeframes: what bars are cut by. Time: "1s", "5m", "1h", "1d", "1w", "1mo". Or their ticks, in the
+            order of arrival: "100t" so many trades (or quotes), "5000v" so much volume, "1e6n" so much
+            notional, "8r" a range of so many ticks, "8renko" Renko bricks of so many ticks. Amounts have
+            one name, without an exponent ("1000000n"), and are found by any spelling. Volume and
+            notional need source="trade".
         capacity: ticks kept per instrument, trades and quotes each; rounded up to a power of two.
         retain: closed bars kept per timeframe, or a dict of those. Up to a quarter more may be kept, or
             512 where that is more.
@@ -453,11 +453,11 @@ class Engine(_core.Engine):
 
         snapshot = self.snapshot(symbol)
 
-        def closed(timeframe: str) -> tuple[str, pl.DataFrame, NDArray[np.int64] | None]:
+        def closed(timeframe: str) -> tuple[str, pl.DataFrame, NDArray[np.int64]]:
             bars = snapshot.bars(timeframe, source=source)
-            timed = "ts_end" not in bars.columns
-            ends = self.bar_span(symbol, timeframe, bars["ts"].to_numpy())[1] if timed else None
-            return timeframe, bars, ends
+            if "ts_end" in bars.columns:
+                return timeframe, bars, bars["ts_end"].dt.epoch("ns").to_numpy()
+            return timeframe, bars, self.bar_span(symbol, timeframe, bars["ts"].to_numpy())[1]
 
         return as_of([closed(timeframe) for timeframe in timeframes])
 

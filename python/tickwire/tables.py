@@ -204,23 +204,18 @@ def bar_columns(table: Any) -> BarColumns:
     )
 
 
-def as_of(frames: list[tuple[str, pl.DataFrame, NDArray[np.int64] | None]]) -> pl.DataFrame:
+def as_of(frames: list[tuple[str, pl.DataFrame, NDArray[np.int64]]]) -> pl.DataFrame:
     """Bars of the first timeframe beside the newest bar of each other one that was closed by then.
 
-    A time bar is closed when the next one of its timeframe may begin; the label of a bar is its open,
-    so both sides are matched by the ends of the bars, which are given with them, ns UTC. Bars that are cut
-    by their ticks (None) end with the last of them. A tick at the end of a time bar comes after it.
+    A time bar is closed when the next one of its timeframe may begin; the label of a bar is its open, so
+    both sides are matched by the ends of the bars, which are given with them, ns UTC. Bars that are cut by
+    their ticks end with the last of them. A tick at the end of a time bar comes after it.
     """
     (_, joined, ends), *others = frames
-    timed = ends is not None
-    joined = joined.with_columns(_end(ends))
+    timed = "ts_end" not in joined.columns
+    joined = joined.with_columns(_end=ends)
     for timeframe, bars, ends in others:
-        suffixed = bars.select(pl.all().name.suffix(f"_{timeframe}"), _end(ends))
-        joined = joined.join_asof(
-            suffixed, on="_end", strategy="backward", allow_exact_matches=not timed or ends is not None
-        )
+        suffixed = bars.select(pl.all().name.suffix(f"_{timeframe}"), pl.lit(ends).alias("_end"))
+        exact = not (timed and "ts_end" in bars.columns)
+        joined = joined.join_asof(suffixed, on="_end", strategy="backward", allow_exact_matches=exact)
     return joined.drop("_end")
-
-
-def _end(ends: NDArray[np.int64] | None) -> pl.Expr:
-    return (pl.col("ts_end").dt.epoch("ns") if ends is None else pl.lit(pl.Series(ends))).alias("_end")

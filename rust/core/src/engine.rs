@@ -51,18 +51,6 @@ pub struct Receipt {
     pub control: Vec<Box<[u8]>>,
 }
 
-/// Quotes have no sizes that bars could be filled with.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{symbol}: got timeframe \"{kind}\" with source {source_name:?}, but quotes carry no volume; make \
-     volume and notional bars in an engine whose source is \"trade\""
-)]
-pub struct NoSizes {
-    symbol: String,
-    source_name: &'static str,
-    kind: Kind,
-}
-
 /// Bytes of memory in use, by part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -79,7 +67,7 @@ pub struct Memory {
 impl Engine {
     /// An engine for these instruments and kinds of bars, each with the number of closed bars kept.
     /// Kinds are sorted. Those that need sizes stay empty where bars are made of quotes, see
-    /// [`check`](Self::check).
+    /// [`Spec::check`].
     #[must_use]
     pub fn new(instruments: Vec<Spec>, kinds: &[(Kind, usize)]) -> Self {
         let mut kinds = kinds.to_vec();
@@ -98,21 +86,6 @@ impl Engine {
             .map(|spec| Instrument::new(spec, Arc::clone(&kinds), Arc::clone(&retain)))
             .collect();
         Self { index, instruments, kinds, timeframes, elsewhere: Default::default() }
-    }
-
-    /// Whether all kinds of bars can be made for an instrument.
-    ///
-    /// # Errors
-    /// The first kind that needs sizes, where bars are made of quotes.
-    pub fn check(spec: &Spec, kinds: &[Kind]) -> Result<(), NoSizes> {
-        let quotes = spec.sources.iter().find(|source| **source != Source::Trade);
-        let kind = kinds.iter().find(|kind| kind.needs_sizes());
-        match (quotes, kind) {
-            (Some(&source), Some(&kind)) => {
-                Err(NoSizes { symbol: spec.symbol.clone(), source_name: source.name(), kind })
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The instrument with this symbol.

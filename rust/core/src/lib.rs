@@ -35,4 +35,4 @@ pub mod validate;
 pub mod websocket;
 
 pub use history::{History, HistoryError, Revised};
-pub use instrument::Spec;
+pub use instrument::{NoSizes, Spec};

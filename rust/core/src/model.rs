@@ -24,7 +24,8 @@ impl Tail {
     pub fn bars(&self, timeframe: Timeframe) -> Vec<Bar> {
         let mut columns = Columns::default();
         self.0.copy_to(0, self.0.len(), &mut columns);
-        (0..columns.len()).map(|row| columns.bar(row, Some(&timeframe.into()))).collect()
+        let buckets = timeframe.into();
+        (0..columns.len()).map(|row| columns.bar(row, Some(&buckets))).collect()
     }
 }
 

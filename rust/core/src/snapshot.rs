@@ -98,7 +98,7 @@ impl Snapshot {
         &self.kinds
     }
 
-    /// The buckets of those of the kinds that are lengths of time.
+    /// The buckets of each length of time, ascending.
     #[must_use]
     pub fn buckets(&self) -> &[Buckets] {
         &self.buckets

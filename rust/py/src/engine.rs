@@ -62,7 +62,7 @@ impl PyEngine {
         let kinds: Vec<Kind> = timeframes.iter().map(|&(kind, _)| kind).collect();
         instruments
             .iter()
-            .try_for_each(|spec| Engine::check(spec, &kinds))
+            .try_for_each(|spec| spec.check(&kinds))
             .map_err(|error| ConfigError::new_err(error.to_string()))?;
         let core = Arc::new(Engine::new(instruments, &timeframes));
         Ok(Self {
@@ -293,8 +293,8 @@ impl PyEngine {
         timeframe: &str,
         ts: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let level = self.names.level(timeframe)?;
-        let Some(buckets) = self.core.buckets(self.names.find(symbol)?).get(level) else {
+        let (id, level) = (self.names.find(symbol)?, self.names.level(timeframe)?);
+        let Some(buckets) = self.core.buckets(id).get(level) else {
             return Err(errors::history(&HistoryError::NotTime(self.core.kinds()[level])));
         };
         match Times::of("ts", ts)? {

@@ -6,8 +6,10 @@
 
 mod apply;
 mod publish;
+mod sizes;
 mod tracks;
 
+pub use sizes::NoSizes;
 pub(crate) use tracks::Stream;
 use tracks::Track;
 
@@ -54,6 +56,12 @@ pub struct Spec {
     pub book_levels: usize,
 }
 
+/// Which of all kinds of bars are lengths of time that are fed by ticks.
+fn roots(buckets: &[Buckets], kinds: usize) -> Vec<bool> {
+    let is_root = |level: usize| level < buckets.len() && parent(buckets, level).is_none();
+    (0..kinds).map(is_root).collect()
+}
+
 pub(crate) type TradeRing = Ring<{ Trade::WORDS }>;
 pub(crate) type QuoteRing = Ring<{ Quote::WORDS }>;
 
@@ -63,7 +71,7 @@ pub(crate) struct Shared {
     pub(crate) spec: Spec,
     /// The kinds of bars, in order: lengths of time first, ascending.
     pub(crate) kinds: Arc<[Kind]>,
-    /// The buckets of those lengths of time.
+    /// Those of the lengths of time.
     pub(crate) buckets: Arc<[Buckets]>,
     pub(crate) view: ArcSwap<View>,
     /// Made when the first trade comes.
@@ -139,29 +147,18 @@ pub(crate) struct Writer {
     install: Option<Vec<(usize, Series)>>,
 }
 
-/// Of all kinds of bars, those that are lengths of time and made of ticks.
-fn roots(buckets: &[Buckets], kinds: usize) -> Vec<bool> {
-    let mut roots: Vec<bool> =
-        (0..buckets.len()).map(|level| parent(buckets, level).is_none()).collect();
-    roots.resize(kinds, false);
-    roots
-}
-
 impl Instrument {
     pub(crate) fn new(spec: Spec, kinds: Arc<[Kind]>, retain: Arc<[usize]>) -> Self {
-        let buckets: Arc<[Buckets]> = kinds
-            .iter()
-            .filter_map(|kind| kind.timeframe())
-            .map(|timeframe| Buckets::new(timeframe, &spec.alignment))
-            .collect();
+        let times = kinds.iter().filter_map(|kind| kind.timeframe());
+        let buckets: Arc<[Buckets]> =
+            times.map(|timeframe| Buckets::new(timeframe, &spec.alignment)).collect();
         let layout = Layout::new(spec.sources.len(), &roots(&buckets, kinds.len()), 2);
         let cell = Arc::new(Cell::new(layout.len()));
-        let levels = || (0..kinds.len()).zip(retain.iter());
+        let levels = || (0..kinds.len()).map(|level| buckets.get(level)).zip(retain.iter());
         let series: Box<[Series]> = spec
             .sources
             .iter()
-            .flat_map(|_| levels())
-            .map(|(level, &retain)| Series::new(buckets.get(level).cloned(), retain))
+            .flat_map(|_| levels().map(|(buckets, &retain)| Series::new(buckets.cloned(), retain)))
             .collect();
         let measured = || {
             let measure = |kind: &Kind| match *kind {

@@ -43,7 +43,7 @@ fn fields() -> Vec<Field> {
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
     pub(crate) ts: Vec<i64>,
-    /// The ends of the bars, where they do not follow from a timeframe.
+    /// The ends of the bars, where they do not follow from their labels.
     pub(crate) ends: Option<Vec<i64>>,
     pub(crate) open: Vec<f64>,
     pub(crate) high: Vec<f64>,
