@@ -62,6 +62,14 @@ class _Spec(Protocol):
     @property
     def lateness_ns(self) -> int: ...
     @property
+    def late(self) -> str: ...
+    @property
+    def horizon_ns(self) -> int: ...
+    @property
+    def empty(self) -> str: ...
+    @property
+    def flat_limit(self) -> int: ...
+    @property
     def stamp_arrival(self) -> bool: ...
     @property
     def capacity(self) -> int: ...
@@ -257,7 +265,7 @@ class Engine:
         """Rejected ticks by reason, of one instrument or of everything that came."""
     def stats(self, symbol: str | None = None) -> dict[str, Any]:
         """Counts of ticks: received == accepted + rejected; duplicates, which a second connection has
-        brought, are none of these.
+        brought, are none of these. Revised are the accepted that came late and changed closed bars.
         """
     def memory(self) -> dict[str, int]:
         """Bytes of memory in use: rings (as far as filled), bars, fixed, total."""

@@ -10,12 +10,18 @@ from typing import Literal, get_args
 from .errors import ConfigError
 from .units import duration_ns
 
-__all__ = ["Action", "Instrument", "ProtocolName", "Rules", "Source", "Spec"]
+__all__ = ["Action", "Empty", "Instrument", "Late", "ProtocolName", "Rules", "Source", "Spec"]
 
 Action = Literal["reject", "flag", "off"]
 Source = Literal["trade", "bid", "ask", "mid", "last"]
+Late = Literal["reject", "revise"]
+Empty = Literal["skip", "flat"]
 ProtocolName = Literal["json", "messagepack"]
 """A SignalR hub protocol, by the name that the handshake calls it."""
+
+
+MAX_FLAT_LIMIT = 1_000_000
+"""Flat bars in a row. They are made at once when the next tick comes."""
 
 
 def choice(name: str, value: object, kind: object) -> None:
@@ -116,6 +122,16 @@ class Instrument:
         source: what its bars are made of: "trade", "bid", "ask", "mid", "last" or a tuple of them.
             None takes the engine's default.
         lateness: how long, in event time, a bar waits for late ticks. None takes the engine's default.
+        late: what becomes of a tick of which a bar is already closed: "reject" and count it, or "revise":
+            it enters the closed bars it belongs to, which get a new revision. None takes the engine's
+            default.
+        horizon: how long, in event time, after a bar's end late ticks may revise it; later ones are
+            rejected. None takes the engine's default.
+        empty: what becomes of a bar without ticks: "skip" it, or fill it "flat" at the previous close.
+            Nothing is filled in a gap, and after it not until the next tick. None takes the engine's
+            default.
+        flat_limit: at most so many bars of the smallest timeframe in a row are filled flat. None takes
+            the engine's default.
         stamp: "event", or "arrival" to stamp ticks without event time with their arrival time.
         rules: what prices, sizes and times must obey.
     """
@@ -124,6 +140,10 @@ class Instrument:
     tick_size: float = field(kw_only=True)
     source: Source | tuple[Source, ...] | None = field(default=None, kw_only=True)
     lateness: str | None = field(default=None, kw_only=True)
+    late: Late | None = field(default=None, kw_only=True)
+    horizon: str | None = field(default=None, kw_only=True)
+    empty: Empty | None = field(default=None, kw_only=True)
+    flat_limit: int | None = field(default=None, kw_only=True)
     stamp: Literal["event", "arrival"] = field(default="event", kw_only=True)
     rules: Rules = field(default_factory=Rules, kw_only=True)
 
@@ -135,6 +155,14 @@ class Instrument:
             object.__setattr__(self, "source", sources("source", self.source))
         if self.lateness is not None:
             duration_ns("lateness", self.lateness)
+        if self.late is not None:
+            choice("late", self.late, Late)
+        if self.horizon is not None:
+            duration_ns("horizon", self.horizon)
+        if self.empty is not None:
+            choice("empty", self.empty, Empty)
+        if self.flat_limit is not None:
+            count("flat_limit", self.flat_limit, MAX_FLAT_LIMIT)
         choice("stamp", self.stamp, Literal["event", "arrival"])
         if not isinstance(self.rules, Rules):
             raise ConfigError(f"rules: got {self.rules!r}, expected a tickwire.Rules")
@@ -148,15 +176,28 @@ class Spec:
     tick_size: float
     sources: tuple[Source, ...]
     lateness_ns: int
+    late: Late
+    horizon_ns: int
+    empty: Empty
+    flat_limit: int
     stamp_arrival: bool
     capacity: int
     rules: Rules
 
     @classmethod
     def of(
-        cls, instrument: Instrument, *, source: tuple[Source, ...], lateness_ns: int, capacity: int
+        cls,
+        instrument: Instrument,
+        *,
+        source: tuple[Source, ...],
+        lateness_ns: int,
+        late: Late,
+        horizon_ns: int,
+        empty: Empty,
+        flat_limit: int,
+        capacity: int,
     ) -> Spec:
-        own_source = instrument.source
+        own_source, horizon = instrument.source, instrument.horizon
         return cls(
             symbol=instrument.symbol,
             tick_size=float(instrument.tick_size),
@@ -164,6 +205,10 @@ class Spec:
             lateness_ns=lateness_ns
             if instrument.lateness is None
             else duration_ns("lateness", instrument.lateness),
+            late=instrument.late or late,
+            horizon_ns=horizon_ns if horizon is None else duration_ns("horizon", horizon),
+            empty=instrument.empty or empty,
+            flat_limit=instrument.flat_limit or flat_limit,
             stamp_arrival=instrument.stamp == "arrival",
             capacity=capacity,
             rules=instrument.rules,

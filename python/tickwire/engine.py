@@ -6,7 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
-from .config import Instrument, ProtocolName, Source, Spec, count, sources, texts
+from .config import (
+    MAX_FLAT_LIMIT,
+    Empty,
+    Instrument,
+    Late,
+    ProtocolName,
+    Source,
+    Spec,
+    choice,
+    count,
+    sources,
+    texts,
+)
 from .errors import ConfigError, UnknownInstrument
 from .subscription import Subscription
 from .units import duration_ns, float_column, int_column, side_column, time_ns
@@ -55,6 +67,10 @@ class Engine(_core.Engine):
         source: what bars are made of, unless an instrument says otherwise: "trade", "bid", "ask",
             "mid", "last" (the quotes' last price) or a tuple of them.
         lateness: how long, in event time, bars wait for late ticks, unless an instrument says otherwise.
+        late, horizon: what becomes of ticks that are later still, "reject" or "revise"; and how long after
+            a bar's end they may revise it.
+        empty, flat_limit: what becomes of bars without ticks, "skip" or "flat"; and how many of the
+            smallest timeframe in a row are filled. See `Instrument`.
 
     Raises:
         ConfigError: an argument that cannot work.
@@ -79,6 +95,10 @@ class Engine(_core.Engine):
         retain: int | Mapping[str, int] = DEFAULT_RETAIN,
         source: Source | tuple[Source, ...] = "trade",
         lateness: str = "0s",
+        late: Late = "reject",
+        horizon: str = "5m",
+        empty: Empty = "skip",
+        flat_limit: int = 3_600,
     ) -> Self:
         if isinstance(instruments, str) or not isinstance(instruments, (Instrument, Iterable)):
             raise ConfigError(f"instruments: got {instruments!r}, expected tickwire.Instrument objects")
@@ -93,11 +113,17 @@ class Engine(_core.Engine):
         if not given:
             raise ConfigError("instruments: got none, expected at least one tickwire.Instrument")
         timeframes = texts("timeframes", timeframes, '["1s", "1m"]')
+        choice("late", late, Late)
+        choice("empty", empty, Empty)
         specs = [
             Spec.of(
                 instrument,
                 source=sources("source", source),
                 lateness_ns=duration_ns("lateness", lateness),
+                late=late,
+                horizon_ns=duration_ns("horizon", horizon),
+                empty=empty,
+                flat_limit=count("flat_limit", flat_limit, MAX_FLAT_LIMIT),
                 capacity=count("capacity", capacity, MAX_CAPACITY),
             )
             for instrument in given

@@ -16,7 +16,7 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use cpu_time::ProcessTime;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Source, Timeframe};
+use tickwire_core::bars::{Empty, Late, Source, Timeframe};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Trade};
@@ -193,6 +193,8 @@ fn engine() -> Engine {
         rules: Rules::default(),
         sources: vec![Source::Trade],
         lateness_ns: 0,
+        late: Late::Reject,
+        empty: Empty::Skip,
         stamp_arrival: false,
         capacity: CAPACITY,
     };

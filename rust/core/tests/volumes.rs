@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use std::sync::Arc;
 use tickwire_core::Spec;
-use tickwire_core::bars::Source;
+use tickwire_core::bars::{Empty, Late, Source};
 use tickwire_core::decode::{Decoder, Protocol, Volumes};
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
@@ -27,6 +27,8 @@ fn feed_of(protocol: Protocol) -> Feed {
         rules: Rules::default(),
         sources: vec![Source::Trade],
         lateness_ns: 0,
+        late: Late::Reject,
+        empty: Empty::Skip,
         stamp_arrival: false,
         capacity: 64,
     };

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use pyo3::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Source, Timeframe};
+use tickwire_core::bars::{Empty, Late, Source, Timeframe};
 use tickwire_core::validate::{Action, Rules};
 
 use crate::errors::ConfigError;
@@ -32,6 +32,10 @@ pub(crate) struct SpecArg {
     tick_size: f64,
     sources: Vec<String>,
     lateness_ns: i64,
+    late: String,
+    horizon_ns: i64,
+    empty: String,
+    flat_limit: u32,
     stamp_arrival: bool,
     capacity: usize,
     rules: RulesArg,
@@ -45,6 +49,16 @@ impl SpecArg {
             rules: self.rules.build()?,
             sources: self.sources.iter().map(|text| source(text)).collect::<PyResult<_>>()?,
             lateness_ns: self.lateness_ns,
+            late: match self.late.as_str() {
+                "reject" => Late::Reject,
+                "revise" => Late::Revise { horizon_ns: self.horizon_ns },
+                text => return Err(unknown("late", text, "\"reject\" or \"revise\"")),
+            },
+            empty: match self.empty.as_str() {
+                "skip" => Empty::Skip,
+                "flat" => Empty::Flat { limit: self.flat_limit },
+                text => return Err(unknown("empty", text, "\"skip\" or \"flat\"")),
+            },
             stamp_arrival: self.stamp_arrival,
             capacity: self.capacity,
         })
@@ -74,10 +88,12 @@ fn action(name: &str, text: &str) -> PyResult<Action> {
         "reject" => Ok(Action::Reject),
         "flag" => Ok(Action::Flag),
         "off" => Ok(Action::Off),
-        _ => Err(ConfigError::new_err(format!(
-            "{name}: got {text:?}, expected \"reject\", \"flag\" or \"off\""
-        ))),
+        _ => Err(unknown(name, text, "\"reject\", \"flag\" or \"off\"")),
     }
+}
+
+fn unknown(name: &str, text: &str, expected: &str) -> PyErr {
+    ConfigError::new_err(format!("{name}: got {text:?}, expected {expected}"))
 }
 
 /// The source of this name.

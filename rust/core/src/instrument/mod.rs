@@ -6,13 +6,14 @@
 
 mod apply;
 mod publish;
+mod revise;
 mod tracks;
 
 pub(crate) use tracks::Stream;
 use tracks::Track;
 
 use crate::bars::ladder::parents;
-use crate::bars::{Source, Timeframe};
+use crate::bars::{Empty, Late, Source, Timeframe};
 use crate::cell::Cell;
 use crate::layout::Layout;
 use crate::reason::REASONS;
@@ -38,6 +39,10 @@ pub struct Spec {
     pub sources: Vec<Source>,
     /// How long a bar waits for late ticks, ns.
     pub lateness_ns: i64,
+    /// What becomes of a tick of which a bar is already closed.
+    pub late: Late,
+    /// What becomes of a bar without ticks.
+    pub empty: Empty,
     /// Whether a tick without event time is stamped with its arrival time.
     pub stamp_arrival: bool,
     /// Number of ticks each ring holds.
@@ -70,7 +75,9 @@ impl Shared {
             let view = self.view.load_full();
             let original = &view.series[index];
             let retain = self.retain[index % self.retain.len()];
-            let Some(compacted) = original.compacted(retain)? else { return Ok(()) };
+            // Where closed bars are changed, the newest stay in parts that are quickly copied.
+            let short = usize::from(self.spec.late != Late::Reject);
+            let Some(compacted) = original.compacted(retain, short)? else { return Ok(()) };
             let mut adopted = false;
             self.view.rcu(|view| {
                 let series = view.series[index].adopt(original, &compacted);
@@ -103,6 +110,8 @@ pub(crate) struct Writer {
     flagged: [u64; REASONS],
     depth_count: u64,
     duplicates: u64,
+    /// Late ticks that have changed closed bars.
+    revised: u64,
     trade_checks: Validator,
     quote_checks: Validator,
     pub(crate) trades: Stream,
@@ -115,6 +124,8 @@ pub(crate) struct Writer {
     /// or flagged.
     dirty: bool,
     judged: bool,
+    /// Whether closed bars were changed since the last publication.
+    amended: bool,
     /// Series changed other than by appending. They become visible together with a new cell, so
     /// that no reader can combine either with its predecessor.
     install: Option<Vec<(usize, Series)>>,
@@ -131,13 +142,16 @@ impl Instrument {
             .iter()
             .flat_map(|_| levels().map(|(&timeframe, &retain)| Series::new(timeframe, retain)))
             .collect();
+        let policies = (spec.late, spec.empty);
         let stream = |wanted: fn(Source) -> bool| {
             let tracks = spec
                 .sources
                 .iter()
                 .enumerate()
                 .filter(|(_, source)| wanted(**source))
-                .map(|(index, &source)| Track::new(source, index, &timeframes, &series, &retain))
+                .map(|(index, &source)| {
+                    Track::new(source, index, &timeframes, &series, &retain, policies)
+                })
                 .collect();
             Stream::new(spec.lateness_ns, tracks)
         };
@@ -147,6 +161,7 @@ impl Instrument {
             flagged: [0; REASONS],
             depth_count: 0,
             duplicates: 0,
+            revised: 0,
             trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
             quote_checks: Validator::new(spec.rules.clone(), spec.tick_size),
             trades: stream(|source| source == Source::Trade),
@@ -157,6 +172,7 @@ impl Instrument {
             layout: layout.clone(),
             dirty: true,
             judged: false,
+            amended: false,
             install: None,
         };
         let shared = Shared {

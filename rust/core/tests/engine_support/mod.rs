@@ -8,7 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, RecordBatch};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Bar, Source, Timeframe};
+use tickwire_core::bars::{Bar, Empty, Late, Source, Timeframe};
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Snapshot;
@@ -34,6 +34,8 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         rules: Rules { band: Action::Off, skew: Action::Off, ..Rules::default() },
         sources: vec![Source::Trade],
         lateness_ns: 0,
+        late: Late::Reject,
+        empty: Empty::Skip,
         stamp_arrival: false,
         capacity: 1 << 12,
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tickwire_core::Spec;
-use tickwire_core::bars::Source;
+use tickwire_core::bars::{Empty, Late, Source};
 use tickwire_core::decode::Decoder;
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
@@ -80,6 +80,8 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         rules: Rules { band: Action::Off, ..Rules::default() },
         sources: vec![Source::Trade],
         lateness_ns: 0,
+        late: Late::Reject,
+        empty: Empty::Skip,
         stamp_arrival: false,
         capacity: 1 << 12,
     }
