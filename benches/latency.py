@@ -5,6 +5,11 @@ being behind counts as well. The client runs as a user's program would, in a fre
 on all cores: wall time is what is measured, and other work on the machine is part of it. What the times
 are taken of is described in `tickwire.cli.latency`; they are evaluated when the stream has ended.
 
+Ticks are spaced evenly, so that 10,000 a second are what it says at every moment. One condition has the
+market's bursts, in which hundredths of a second bring twenty times as many: there the hub, which is Python,
+is itself behind. Beside the idle condition runs a reader that does nothing, `barereader`,
+to tell what of the delay is the hub's and the machine's.
+
 `python -m benches.latency SECONDS CONDITION CORES` is one run, and prints a JSON object.
 """
 
@@ -21,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import barereader
 from .harness import CORES, Line, Result
 
 if TYPE_CHECKING:
@@ -50,18 +56,23 @@ class Condition:
         busy: whether a thread runs Python without a pause.
         switch_s: for `sys.setswitchinterval`; None for the default, 5 ms.
         goal_ms: what p99 should be below, by place.
+        burst: unevenness of the ticks inside a second, as the hub takes it.
+        bare: whether the reader that does nothing is measured, too.
     """
 
     title: str
     busy: bool
     switch_s: float | None
     goal_ms: dict[str, float]
+    burst: float = 0.0
+    bare: bool = False
 
 
 CONDITIONS = {
-    "idle": Condition("otherwise idle", False, None, {"engine": 2.0}),
+    "idle": Condition("otherwise idle", False, None, {"engine": 2.0}, bare=True),
     "busy": Condition("beside a busy Python thread", True, None, {"strategy": 40.0}),
     "busy, switching": Condition("beside a busy Python thread, switch interval 0.5 ms", True, 0.0005, {}),
+    "bursts": Condition("otherwise idle, ticks in bursts", False, None, {}, burst=1.0),
 }
 
 
@@ -97,8 +108,20 @@ def _lines(key: str, seconds: float) -> list[Line]:
         )
         result.note += f"; the hub itself {hub}"
         title = f"Latency to {name}, {condition.title}"
-        lines.append(Line(f"latency {key} {place}", title, "tick at p99", detail, [result]))
+        results = [result]
+        if condition.bare and place == "engine":
+            results.append(_bare_result(outcomes))
+        lines.append(Line(f"latency {key} {place}", title, "tick at p99", detail, results))
     return lines
+
+
+def _bare_result(outcomes: list[dict[str, Any]]) -> Result:
+    runs = {quantile: [outcome["bare"][quantile] for outcome in outcomes] for quantile in _QUANTILES}
+    ours = [outcome["engine"]["p99"] for outcome in outcomes]
+    slower = [bare / own for bare, own in zip(runs["p99"], ours, strict=True)]
+    result = Result("a reader that does nothing", "", [1e3 * us for us in runs["p99"]], slower)
+    result.note = ", ".join(f"{quantile} {_ms(us)}" for quantile, us in runs.items())
+    return result
 
 
 def _ms(runs_us: list[float]) -> str:
@@ -126,10 +149,33 @@ def main() -> None:
         os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
     if condition.switch_s is not None:
         sys.setswitchinterval(condition.switch_s)
-    print(json.dumps(_run(seconds, busy=condition.busy)), flush=True)
+    outcome = _run(seconds, condition)
+    if condition.bare:
+        outcome["bare"] = _run_bare(seconds, condition)
+    print(json.dumps(outcome), flush=True)
 
 
-def _run(seconds: float, *, busy: bool) -> dict[str, Any]:
+def _hub_arguments(seconds: float, condition: Condition) -> list[str]:
+    options = {"instruments": INSTRUMENTS, "rate": RATE, "seconds": seconds, "burst": condition.burst}
+    return [
+        "--start",
+        "all",
+        *(text for name, value in options.items() for text in (f"--{name}", str(value))),
+    ]
+
+
+def _run_bare(seconds: float, condition: Condition) -> dict[str, float]:
+    from tickwire import sim
+    from tickwire.cli.hubprocess import HubProcess
+
+    symbols = [each.symbol for each in sim.contracts(INSTRUMENTS)]
+    with HubProcess(_hub_arguments(seconds, condition)) as hub:
+        delays_us = barereader.run(hub.url, hub.token, symbols)
+        hub.stop()
+    return {name: delays_us[quantile] for name, quantile in _QUANTILES.items()}
+
+
+def _run(seconds: float, condition: Condition) -> dict[str, Any]:
     import tickwire as tw
     from tickwire import sim
     from tickwire.cli.hubprocess import HubProcess
@@ -139,24 +185,14 @@ def _run(seconds: float, *, busy: bool) -> dict[str, Any]:
     engine = TimedEngine(listed, TIMEFRAMES, capacity=_RING_TICKS)
     stop = threading.Event()
     spinner = threading.Thread(target=_spin, args=(stop,), name="busy", daemon=True)
-    arguments = [
-        "--instruments",
-        str(INSTRUMENTS),
-        "--rate",
-        str(RATE),
-        "--seconds",
-        repr(seconds),
-        "--start",
-        "all",
-    ]
     with (
         engine.subscribe(trades=True, quotes=True, capacity=_RING_TICKS) as ticks,
-        HubProcess(arguments) as hub,
+        HubProcess(_hub_arguments(seconds, condition)) as hub,
         tw.connect(hub.url, token=hub.token, engine=engine) as client,
     ):
         strategy = Strategy(ticks)
         strategy.start()
-        if busy:
+        if condition.busy:
             spinner.start()
         at_start = len(client.tasks()), threading.active_count()
         hub.finished.wait(seconds + _PATIENCE_S)

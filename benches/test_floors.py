@@ -73,7 +73,8 @@ def over_the_socket(count: int, rate: str) -> Outcome:
     # A ring that holds all of it: a machine that stops for a second must not look like lost ticks.
     engine = TimedEngine(instruments, TIMEFRAMES, capacity=count)
     subscription = engine.subscribe(trades=True, quotes=True, capacity=count)
-    options = ("--instruments", str(INSTRUMENTS), "--rate", rate, "--count", str(count))
+    # Evenly, so that the rate is what it says at every moment, and the hub can keep to it.
+    options = ("--instruments", str(INSTRUMENTS), "--rate", rate, "--count", str(count), "--burst", "0")
     with hub(*options) as (ready, process):
         latencies_ns = []
         taken = []

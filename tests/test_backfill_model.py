@@ -191,7 +191,7 @@ def test_in_the_end_nothing_was_missed(
 
 
 def check(engine: tw.Engine, market: Market, timeframe: str, joined_ns: int, reach_ns: int) -> None:
-    tree = Tree(engine.parents(), market.given)
+    tree = Tree(engine.parents("X"), market.given)
     families = [tree.family(base) for base in tree.bases if timeframe in tree.family(base)]
     frame = engine.bars("X", timeframe).with_columns(pl.col("ts").dt.epoch("ns"))
     if not families:
@@ -208,7 +208,7 @@ def check(engine: tw.Engine, market: Market, timeframe: str, joined_ns: int, rea
         bucket(base, joined_ns - 1)[1],
         SETTINGS.page_bars,
     )
-    parents = dict(engine.parents())
+    parents = dict(engine.parents("X"))
     chain: str | None = timeframe
     start_ns = joined_ns
     while chain in families[0]:

@@ -15,6 +15,7 @@ S = 1_000_000_000
 def spec_of(instrument: tw.Instrument) -> Spec:
     return Spec.of(
         instrument,
+        align="utc",
         source=("trade", "mid"),
         lateness_ns=5 * S,
         late="revise",

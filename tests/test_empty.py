@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,23 @@ def test_a_gap_makes_no_flat_bars_nor_does_what_follows_until_a_price_is_known()
         (9, 104.0, 104.0, 1, True),
         *((n, 104.0, 104.0, 0, True) for n in (10, 11)),
     ]
+
+
+def test_nothing_is_filled_outside_the_session() -> None:
+    """A quiet evening in New York: flat until the close, and from the next open on at the old price."""
+    session = tw.Session("America/New_York", "09:30", "16:00")
+    friday = dt.datetime(2024, 3, 8, 20, 50, tzinfo=dt.timezone.utc)  # 15:50
+    ns = int(friday.timestamp()) * S
+    engine = engine_of(["1m", "30m"], session=session, flat_limit=15)
+    engine.push_trade("X", ns, 100.0, 1.0, ts_recv=ns)
+    # Over the weekend, on which the clocks change.
+    engine.advance(ns + 3 * 86_400 * S)
+    bars = engine.bars("X", "1m", tz="America/New_York").select(pl.col("ts").dt.strftime("%a %H:%M"))
+    monday = [f"Mon 09:{minute}" for minute in range(30, 36)]
+    assert bars["ts"].to_list() == [*(f"Fri 15:{minute}" for minute in range(50, 60)), *monday]
+    halves = engine.bars("X", "30m", tz="America/New_York").select(pl.col("ts").dt.strftime("%a %H:%M"))
+    assert halves["ts"].to_list() == ["Fri 15:30", "Mon 09:30"]
+    assert set(engine.bars("X", "1m")["close"]) == {100.0}
 
 
 def history(seconds: list[int], close: float) -> pl.DataFrame:

@@ -19,8 +19,6 @@ from live import engine_for, library_threads, wait_for
 from tickwire import sim
 from virtual_time import VirtualClock
 
-pytestmark = pytest.mark.skipif(not LONG, reason="takes minutes; make long runs it")
-
 CYCLES = 1_000
 WARM = 200
 IN_REAL_TIME = 1_000 if LONG else 100

@@ -20,7 +20,7 @@ JOIN = 1_700_112_800 * NS
 
 def tree_of(timeframes: list[str], available: list[str]) -> Tree:
     engine = tw.Engine(tw.Instrument("X", tick_size=0.25), timeframes)
-    return Tree(engine.parents(), available)
+    return Tree(engine.parents("X"), available)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_tiers_make_every_timeframe_that_can_be_made(
             assert bucket(tier.timeframe, tier.end_ns - 1)[1] == tier.end_ns
         # From a timeframe down to the base, the tiers of all it is made of follow each other without a
         # hole and without a bar twice; those above which history has none go back to the start.
-        parents = dict(tw.Engine(tw.Instrument("X", tick_size=1.0), timeframes).parents())
+        parents = dict(tw.Engine(tw.Instrument("X", tick_size=1.0), timeframes).parents("X"))
         for timeframe in family:
             chain = [timeframe]
             while chain[-1] != base:

@@ -13,6 +13,7 @@ import pytest
 
 from tickwire.errors import ConfigError
 from tickwire.session import ALWAYS, CME, Session
+from tickwire.session_hours import EVERY_DAY
 
 MINUTE_NS = 60 * 10**9
 START_NS = int(dt.datetime(2024, 1, 1, tzinfo=dt.UTC).timestamp()) * 10**9
@@ -96,7 +97,7 @@ def test_around_the_clock() -> None:
     for moment in (0, START_NS, ns("2026-03-08T07:30:00+00:00"), 2**63 - 1, -(2**63)):
         assert ALWAYS.is_open(moment)
         assert ALWAYS.next_change_ns(moment) is None
-    summer = Session("Europe/London", "00:00", "00:00", days=ALWAYS.days)
+    summer = Session("Europe/London", "00:00", "00:00", days=EVERY_DAY)
     assert summer.is_open(ns("2026-03-29T01:30:00+00:00"))
     assert summer.next_change_ns(START_NS) is None
 
@@ -123,7 +124,7 @@ def test_one_day_a_week() -> None:
     assert session.next_change_ns(moment) == ns("2026-01-14T10:00:00+00:00")
 
 
-NIGHTS = Session("America/New_York", "02:30", "01:30", days=ALWAYS.days)
+NIGHTS = Session("America/New_York", "02:30", "01:30", days=EVERY_DAY)
 
 
 def test_a_time_that_is_skipped_is_the_moment_of_the_skip() -> None:

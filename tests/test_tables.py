@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 import tickwire as tw
 from tickwire.tables import QuoteColumns, TradeColumns, as_of, bar_columns, tick_columns
@@ -115,29 +116,31 @@ def test_bars_may_leave_out_averages_and_counts() -> None:
     assert (full.vwap[0], full.trades.tolist()) == (1.5, [7, 7])
 
 
-def frame(timeframe_s: int, labels: list[int]) -> pl.DataFrame:
-    ts = pl.Series([label * timeframe_s * S for label in labels], dtype=pl.Int64).cast(
-        pl.Datetime("ns", "UTC")
-    )
-    return pl.DataFrame({"ts": ts, "close": [float(label) for label in labels]})
+LABEL = pl.Datetime("ns", "UTC")
+
+
+def closed(timeframe: str, length_s: int, labels: list[int]) -> tuple[str, pl.DataFrame, NDArray[np.int64]]:
+    """Bars of equal length, with their ends."""
+    starts = np.array(labels) * length_s * S
+    frame = pl.DataFrame({"ts": starts, "close": [float(label) for label in labels]})
+    return timeframe, frame.with_columns(pl.col("ts").cast(LABEL)), starts + length_s * S
 
 
 def test_as_of_matches_by_the_ends_of_bars() -> None:
-    joined = as_of([("1m", frame(60, [0, 3, 4, 5, 9, 20])), ("5m", frame(300, [0, 1, 3]))])
+    joined = as_of([closed("1m", 60, [0, 3, 4, 5, 9, 20]), closed("5m", 300, [0, 1, 3])])
     assert joined.columns == ["ts", "close", "ts_5m", "close_5m"]
     # Minute 4 ends with the first five minutes; minute 20 ends later than the fourth.
     assert joined["close_5m"].to_list() == [None, None, 0.0, 0.0, 1.0, 3.0]
 
 
 def test_as_of_over_months() -> None:
-    utc = dt.timezone.utc
-    days = [dt.datetime(2024, 1, 30, tzinfo=utc) + dt.timedelta(days=day) for day in range(32)]
-    months = [dt.datetime(2024, month, 1, tzinfo=utc) for month in (1, 2)]
-    label = pl.Datetime("ns", "UTC")
+    days = np.arange("2024-01-30", "2024-03-02", dtype="datetime64[D]").astype("datetime64[ns]")
+    months = np.array(["2024-01-01", "2024-02-01", "2024-03-01"], "datetime64[ns]")
+    by_month = pl.DataFrame({"ts": months[:2], "close": [1.0, 2.0]}).with_columns(pl.col("ts").cast(LABEL))
     joined = as_of(
         [
-            ("1d", pl.DataFrame({"ts": pl.Series(days, dtype=label)})),
-            ("1mo", pl.DataFrame({"ts": pl.Series(months, dtype=label), "close": [1.0, 2.0]})),
+            ("1d", pl.DataFrame({"ts": days}), days.view(np.int64) + 86_400 * S),
+            ("1mo", by_month, months[1:].view(np.int64)),
         ]
     )
     # January is known with its last day, and February with the 29th.

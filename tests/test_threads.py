@@ -47,7 +47,7 @@ def volume_of(count: int) -> float:
 def write(engine: tw.Engine, symbol: str, over: Callable[[], bool]) -> int:
     """Single ticks and batches in turn; how many were written."""
     number = 0
-    for length in itertools.cycle([1, 1, 1, 40, 1, 700]):
+    for length in itertools.cycle([1, 1, 1, 40, 1, 700, 1, 3_000]):
         if over():
             return number
         if length == 1:

@@ -21,8 +21,6 @@ from live import engine_for, library_threads
 from tickwire import sim
 from virtual_time import VirtualClock
 
-pytestmark = pytest.mark.skipif(not LONG, reason="takes minutes; make long runs it")
-
 MINUTE_S, HOUR_S = 60.0, 3_600.0
 # Thursday, two hours before the daily break in Chicago: that break, Friday's close, a part of the weekend.
 # Summer time ends there on the Sunday, which the long run passes.

@@ -18,6 +18,7 @@ from . import _core, events
 from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Volumes
 from .auth import Token, env
 from .breaker import Breaker, BreakerSettings
+from .calendar import Transition, Zone
 from .client import Client
 from .config import Instrument, Rules
 from .connecting import connect
@@ -106,9 +107,11 @@ __all__ = [
     "Token",
     "TokenInQueryWarning",
     "Trade",
+    "Transition",
     "UnknownInstrument",
     "UpgradeRefused",
     "Volumes",
+    "Zone",
     "__version__",
     "connect",
     "env",

@@ -1,9 +1,9 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, Self, final
+from typing import Any, Literal, Protocol, Self, final, overload
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
 __all__ = [
@@ -16,11 +16,13 @@ __all__ = [
     "Quote",
     "Receipt",
     "Received",
+    "Sessions",
     "Snapshot",
     "Subscription",
     "Trade",
     "Volumes",
     "WebSocket",
+    "Zone",
     "__version__",
     "debug_build",
 ]
@@ -60,6 +62,8 @@ class _Spec(Protocol):
     @property
     def sources(self) -> Sequence[str]: ...
     @property
+    def align(self) -> Zone | Sessions | None: ...
+    @property
     def lateness_ns(self) -> int: ...
     @property
     def late(self) -> str: ...
@@ -70,11 +74,48 @@ class _Spec(Protocol):
     @property
     def flat_limit(self) -> int: ...
     @property
+    def hours(self) -> Sessions | None: ...
+    @property
     def stamp_arrival(self) -> bool: ...
     @property
     def capacity(self) -> int: ...
     @property
     def rules(self) -> _Rules: ...
+
+@disjoint_base
+class Zone:
+    """The base class of `tickwire.Zone`. Times are int ns, or columns of them: int64 or datetime64, shape (n,)."""
+
+    def __new__(cls, name: str, starts_ns: NDArray[np.int64], offsets_ns: NDArray[np.int64]) -> Self: ...
+    @property
+    def name(self) -> str:
+        """The IANA name."""
+    @overload
+    def offset_ns(self, ts: int) -> int: ...
+    @overload
+    def offset_ns(self, ts: ArrayLike) -> NDArray[np.int64]:
+        """How far local time is ahead of UTC at `ts` (ns UTC), ns."""
+    @overload
+    def to_local(self, ts: int) -> int: ...
+    @overload
+    def to_local(self, ts: ArrayLike) -> NDArray[np.int64]:
+        """Local time at `ts` (ns UTC), ns since 1970-01-01T00:00 by the wall clock."""
+    @overload
+    def fold(self, ts: int) -> int: ...
+    @overload
+    def fold(self, ts: ArrayLike) -> NDArray[np.int64]:
+        """1 where the local time at `ts` (ns UTC) was shown before, because the clock was set back; else 0."""
+    def _localize(self, local: int | ArrayLike, fold: str, gap: str) -> Any: ...
+
+@final
+class Sessions:
+    """Trading hours as the core wants them: spans of trading, ascending and apart, ns UTC, each with the
+    date of its trading day, in days since 1970-01-01.
+    """
+
+    def __new__(
+        cls, open_ns: NDArray[np.int64], close_ns: NDArray[np.int64], day: NDArray[np.int64]
+    ) -> Self: ...
 
 @final
 class Trade:
@@ -245,10 +286,17 @@ class Engine:
         last: float = ...,
     ) -> bool:
         """Apply one quote. A side, size or last price that is absent is NaN."""
-    def bar_span(self, symbol: str, timeframe: str, ts: int) -> tuple[int, int]:
-        """Start and end of the bar that `ts` belongs to, int ns UTC."""
-    def parents(self) -> list[tuple[str, str | None]]:
-        """Each timeframe, ascending, with the one that it is rolled up from (None: from ticks)."""
+    @overload
+    def bar_span(self, symbol: str, timeframe: str, ts: int) -> tuple[int, int]: ...
+    @overload
+    def bar_span(
+        self, symbol: str, timeframe: str, ts: ArrayLike
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Start and end of the bar of an instrument that `ts` belongs to, ns UTC: two ints, or of a column
+        of times (int64 or datetime64, shape (n,)) two columns.
+        """
+    def parents(self, symbol: str) -> list[tuple[str, str | None]]:
+        """Each timeframe, ascending, with the one that an instrument's is rolled up from (None: ticks)."""
     def advance(self, now_ns: int) -> None:
         """Close every bar that ends at or before `now_ns`; ticks of those are late from then on."""
     def mark_gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str] | None = None) -> None:

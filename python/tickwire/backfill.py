@@ -73,8 +73,9 @@ class Backfiller:
         self._seed_ns = seed_ns(seed)
         self._settings = settings if settings is not None else BackfillSettings()
         available = list(history.timeframes(engine.timeframes))
-        self._tree = Tree(engine.parents(), available)
-        if not self._tree.bases:
+        # By symbol: what nests depends on what an instrument's bars are aligned to.
+        self._trees = {symbol: Tree(engine.parents(symbol), available) for symbol in self._symbols}
+        if self._trees and not any(tree.bases for tree in self._trees.values()):
             raise ConfigError(
                 f"history: got one with timeframes {available}, expected at least one of the engine's, "
                 f"which are {list(engine.timeframes)}"
@@ -170,17 +171,18 @@ class Backfiller:
         def span(timeframe: str, ts: int) -> tuple[int, int]:
             return self._engine.bar_span(symbol, timeframe, ts)
 
-        for base in self._tree.bases:
+        tree = self._trees[symbol]
+        for base in tree.bases:
             pages = self._settings.gap_pages
             if start_ns is None:
-                since_ns = self._tree.seed_start(base, span, end_ns, self._seed_ns)
+                since_ns = tree.seed_start(base, span, end_ns, self._seed_ns)
                 pages = self._settings.seed_pages
             elif start_ns < end_ns:
                 since_ns = span(base, start_ns)[0]
             else:
                 continue
             until_ns = span(base, end_ns - 1)[1]
-            for tier in self._tree.tiers(base, span, since_ns, until_ns, pages * self._settings.page_bars):
+            for tier in tree.tiers(base, span, since_ns, until_ns, pages * self._settings.page_bars):
                 self._holes.add(symbol, *tier)
 
     def _closed_ns(self, symbol: str) -> int | None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
+from . import _core
+from .alignment import Align, alignment, check_align, hours, zones
 from .errors import ConfigError
 from .units import duration_ns
+
+if TYPE_CHECKING:
+    from .session import Session
 
 __all__ = ["Action", "Empty", "Instrument", "Late", "ProtocolName", "Rules", "Source", "Spec"]
 
@@ -119,6 +124,10 @@ class Instrument:
     Attributes:
         symbol: the full contract id, e.g. "CON.F.US.EP.Z25".
         tick_size: smallest price step, in price units.
+        align: what its bars are aligned to: "utc"; the wall clock of a zone, e.g. "America/New_York", for bars
+            of an hour and longer (those that are shorter to UTC); or "session", all of them, to its trading
+            days. None takes the engine's default.
+        session: when it trades.
         source: what its bars are made of: "trade", "bid", "ask", "mid", "last" or a tuple of them.
             None takes the engine's default.
         lateness: how long, in event time, a bar waits for late ticks. None takes the engine's default.
@@ -128,8 +137,8 @@ class Instrument:
         horizon: how long, in event time, after a bar's end late ticks may revise it; later ones are
             rejected. None takes the engine's default.
         empty: what becomes of a bar without ticks: "skip" it, or fill it "flat" at the previous close.
-            Nothing is filled in a gap, and after it not until the next tick. None takes the engine's
-            default.
+            Where the instrument has a session, only inside it. Nothing is filled in a gap, and after it
+            not until the next tick. None takes the engine's default.
         flat_limit: at most so many bars of the smallest timeframe in a row are filled flat. None takes
             the engine's default.
         stamp: "event", or "arrival" to stamp ticks without event time with their arrival time.
@@ -138,6 +147,8 @@ class Instrument:
 
     symbol: str
     tick_size: float = field(kw_only=True)
+    align: str | None = field(default=None, kw_only=True)
+    session: Session | None = field(default=None, kw_only=True)
     source: Source | tuple[Source, ...] | None = field(default=None, kw_only=True)
     lateness: str | None = field(default=None, kw_only=True)
     late: Late | None = field(default=None, kw_only=True)
@@ -151,6 +162,10 @@ class Instrument:
         if not isinstance(self.symbol, str) or not self.symbol or not self.symbol.isprintable():
             raise ConfigError(f"symbol: got {self.symbol!r}, expected the contract id as text")
         positive("tick_size", self.tick_size)
+        if self.align is not None:
+            check_align("align", self.align)
+        if self.session is not None:
+            self._check_session()
         if self.source is not None:
             object.__setattr__(self, "source", sources("source", self.source))
         if self.lateness is not None:
@@ -167,6 +182,13 @@ class Instrument:
         if not isinstance(self.rules, Rules):
             raise ConfigError(f"rules: got {self.rules!r}, expected a tickwire.Rules")
 
+    def _check_session(self) -> None:
+        # Sessions are made of what stands here.
+        from .session import Session
+
+        if not isinstance(self.session, Session):
+            raise ConfigError(f"session: got {self.session!r}, expected a tickwire.Session")
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -174,12 +196,15 @@ class Spec:
 
     symbol: str
     tick_size: float
+    align: Align
+    zones: tuple[str, ...]
     sources: tuple[Source, ...]
     lateness_ns: int
     late: Late
     horizon_ns: int
     empty: Empty
     flat_limit: int
+    hours: _core.Sessions | None
     stamp_arrival: bool
     capacity: int
     rules: Rules
@@ -189,6 +214,7 @@ class Spec:
         cls,
         instrument: Instrument,
         *,
+        align: str,
         source: tuple[Source, ...],
         lateness_ns: int,
         late: Late,
@@ -197,10 +223,13 @@ class Spec:
         flat_limit: int,
         capacity: int,
     ) -> Spec:
+        own_align = align if instrument.align is None else instrument.align
         own_source, horizon = instrument.source, instrument.horizon
         return cls(
             symbol=instrument.symbol,
             tick_size=float(instrument.tick_size),
+            align=alignment(instrument.symbol, own_align, instrument.session),
+            zones=zones(own_align, instrument.session),
             sources=source if own_source is None else sources("source", own_source),
             lateness_ns=lateness_ns
             if instrument.lateness is None
@@ -208,6 +237,7 @@ class Spec:
             late=instrument.late or late,
             horizon_ns=horizon_ns if horizon is None else duration_ns("horizon", horizon),
             empty=instrument.empty or empty,
+            hours=hours(instrument.session) if (instrument.empty or empty) == "flat" else None,
             flat_limit=instrument.flat_limit or flat_limit,
             stamp_arrival=instrument.stamp == "arrival",
             capacity=capacity,

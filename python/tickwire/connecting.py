@@ -57,6 +57,7 @@ def connect(
     clock: ClockChoice = "wall",
     grace: str = "500ms",
     session: Session | None = None,
+    daylight_ahead: str = "24h",
     limits: LinkLimits | None = None,
     # Replaceable parts
     process_failure: ProcessFailure | None = None,
@@ -101,6 +102,8 @@ def connect(
         grace: how far behind the venue's clock idle bars are closed.
         session: when the market is open, for health: outside, silence means nothing. `CME` has the hours of
             Globex futures, and is the default of a gateway; else it is `ALWAYS`.
+        daylight_ahead: how long before a transition of local time `events.DaylightTransition` tells of it; it does
+            so again when it has come. Of the zones of the engine's bars and sessions, and of `session`.
         limits: time and size limits.
         process_failure: decides on a failure before the table of `policy` does.
         breakers: settings of the circuit breakers of callbacks.
@@ -161,6 +164,7 @@ def connect(
         process_failure=process_failure,
         breakers=breakers,
         session=session if session is not None else ALWAYS,
+        daylight_ahead_ns=duration_ns("daylight_ahead", daylight_ahead),
         history=history,
         seed=seed,
         reconciler=(Reconciler() if reconcile else None) if isinstance(reconcile, bool) else reconcile,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
+from .alignment import check_align
 from .config import (
     MAX_FLAT_LIMIT,
     Empty,
@@ -26,8 +27,9 @@ from .units import duration_ns, float_column, int_column, side_column, time_ns
 if TYPE_CHECKING:
     import datetime as dt
 
+    import numpy as np
     import polars as pl
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Engine"]
 
@@ -60,10 +62,13 @@ class Engine(_core.Engine):
 
     Args:
         instruments: one `Instrument` or several.
-        timeframes: lengths of time bars: "1s", "5m", "1h", "1d", "1w", "1mo". Aligned to UTC.
+        timeframes: lengths of time bars: "1s", "5m", "1h", "1d", "1w", "1mo".
         capacity: ticks kept per instrument, trades and quotes each; rounded up to a power of two.
         retain: closed bars kept per timeframe, or a dict of those. Up to a quarter more may be kept, or
             512 where that is more.
+        align: what bars are aligned to, unless an instrument says otherwise: "utc"; a zone such as
+            "America/New_York", by whose wall clock bars of an hour and longer are cut; or "session", for
+            instruments that have one. See `Instrument`.
         source: what bars are made of, unless an instrument says otherwise: "trade", "bid", "ask",
             "mid", "last" (the quotes' last price) or a tuple of them.
         lateness: how long, in event time, bars wait for late ticks, unless an instrument says otherwise.
@@ -93,6 +98,7 @@ class Engine(_core.Engine):
         *,
         capacity: int = DEFAULT_CAPACITY,
         retain: int | Mapping[str, int] = DEFAULT_RETAIN,
+        align: str = "utc",
         source: Source | tuple[Source, ...] = "trade",
         lateness: str = "0s",
         late: Late = "reject",
@@ -113,11 +119,13 @@ class Engine(_core.Engine):
         if not given:
             raise ConfigError("instruments: got none, expected at least one tickwire.Instrument")
         timeframes = texts("timeframes", timeframes, '["1s", "1m"]')
+        check_align("align", align)
         choice("late", late, Late)
         choice("empty", empty, Empty)
         specs = [
             Spec.of(
                 instrument,
+                align=align,
                 source=sources("source", source),
                 lateness_ns=duration_ns("lateness", lateness),
                 late=late,
@@ -130,11 +138,18 @@ class Engine(_core.Engine):
         ]
         engine = super().__new__(cls, specs, _retain(retain, list(timeframes)))
         engine._feeds = {}
+        engine._zones = tuple(dict.fromkeys(zone for spec in specs for zone in spec.zones))
         engine._instruments = {instrument.symbol: instrument for instrument in given}
         return engine
 
     _feeds: dict[str, _core.Feed]
     _instruments: dict[str, Instrument]
+    _zones: tuple[str, ...]
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The time zones that bars are aligned to, and those of the instruments' sessions, each once."""
+        return self._zones
 
     def instrument(self, symbol: str) -> Instrument:
         """The instrument as it was given.
@@ -406,7 +421,12 @@ class Engine(_core.Engine):
         from .tables import as_of
 
         snapshot = self.snapshot(symbol)
-        return as_of([(timeframe, snapshot.bars(timeframe, source=source)) for timeframe in timeframes])
+
+        def closed(timeframe: str) -> tuple[str, pl.DataFrame, NDArray[np.int64]]:
+            bars = snapshot.bars(timeframe, source=source)
+            return timeframe, bars, self.bar_span(symbol, timeframe, bars["ts"].to_numpy())[1]
+
+        return as_of([closed(timeframe) for timeframe in timeframes])
 
     def trades(self, symbol: str, last: int | None = None) -> pl.DataFrame:
         """The newest accepted trades that the ring holds, oldest first: ts_event, ts_recv

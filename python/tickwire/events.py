@@ -30,6 +30,7 @@ __all__ = [
     "BackfillFailed",
     "BreakerChanged",
     "Connected",
+    "DaylightTransition",
     "Disconnected",
     "Event",
     "Events",
@@ -252,6 +253,24 @@ class HealthChanged(Event):
     before: str
     score: float
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaylightTransition(Event):
+    """The wall clock of an instrument's bars or hours will be moved, or has been. Told twice.
+
+    Attributes:
+        zone: IANA name.
+        at_ns: the moment of the transition, int ns UTC.
+        before_ns, after_ns: how far local time is ahead of UTC until then, and from then on.
+        in_s: how long from now; zero or less once it has come.
+    """
+
+    zone: str
+    at_ns: int
+    before_ns: int
+    after_ns: int
+    in_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

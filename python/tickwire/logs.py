@@ -6,6 +6,7 @@
 | `tickwire.login` | tokens renewed, renewals that failed (written by `login` itself) | INFO, WARNING |
 | `tickwire.gaps` | gaps, backfill, volume drift | INFO, WARNING |
 | `tickwire.health` | changes of the state of health | INFO, WARNING |
+| `tickwire.daylight` | transitions of local time, ahead of each and when it has come | INFO |
 | `tickwire.callbacks` | handlers that raise, breakers, overflow | WARNING |
 
 Every record carries the event itself as `record.event`, and `record.client`, for structured handlers.
@@ -37,6 +38,7 @@ _KINDS: dict[type[events.Event], tuple[str, int]] = {
     events.BackfillFailed: ("gaps", logging.WARNING),
     events.VolumeDrift: ("gaps", logging.WARNING),
     events.HealthChanged: ("health", logging.WARNING),
+    events.DaylightTransition: ("daylight", logging.INFO),
     events.BreakerChanged: ("callbacks", logging.WARNING),
     events.HandlerFailed: ("callbacks", logging.WARNING),
     events.Overflow: ("callbacks", logging.WARNING),

@@ -15,10 +15,12 @@ from .backfill import Backfiller
 from .breaker import BreakerChange
 from .breaker_settings import BreakerSettings
 from .breakers import Breakers
+from .calendar import Zone, zone
 from .callbacks import Callbacks
 from .clock import Clock
 from .config import ProtocolName
-from .events import BreakerChanged, Event, Events, Message
+from .daylight import Daylight
+from .events import BreakerChanged, DaylightTransition, Event, Events, Message
 from .health import HealthSettings
 from .history import History
 from .link import Link
@@ -63,6 +65,7 @@ class Parts:
     process_failure: ProcessFailure | None
     breakers: BreakerSettings | None
     session: Session
+    daylight_ahead_ns: int
     history: History | None
     seed: str | None
     reconciler: Reconciler | None
@@ -97,6 +100,7 @@ class Machinery:
             tell=tell,
         )
         self.events.call(Event, self.monitor.heard)
+        self._daylight = Daylight(self._zones(), parts.daylight_ahead_ns)
         plan = Plan(
             name=name,
             route=parts.route,
@@ -104,7 +108,7 @@ class Machinery:
             login=parts.login,
             feeds=self._feeds(),
             overlap=self._overlap,
-            marks=self._marks((self.monitor.watch,)),
+            marks=self._marks((self.monitor.watch, self._watch_daylight)),
             wanted=parts.wanted,
             limits=parts.limits,
             clock=clock,
@@ -115,6 +119,26 @@ class Machinery:
         )
         policy = RetryPolicy(parts.limits, parts.process_failure)
         self.supervisor = Supervisor(plan, policy, on_end=on_end)
+
+    def _zones(self) -> list[Zone]:
+        """Of the wall clocks that matter; where time is the data's own, none does."""
+        parts = self._parts
+        if parts.grace_ns is None:
+            return []
+        names = () if parts.engine is None else parts.engine.zones
+        return [zone(name) for name in dict.fromkeys((*names, parts.session.zone))]
+
+    def _watch_daylight(self, _link: Link) -> None:
+        now_ns = self._parts.clock.now_ns()
+        for name, transition in self._daylight.due(now_ns):
+            self.tell(
+                DaylightTransition,
+                zone=name,
+                at_ns=transition.ts,
+                before_ns=transition.before_ns,
+                after_ns=transition.after_ns,
+                in_s=(transition.ts - now_ns) / 1e9,
+            )
 
     def _counted(self) -> dict[str, int]:
         malformed = (

@@ -204,19 +204,15 @@ def bar_columns(table: Any) -> BarColumns:
     )
 
 
-def as_of(frames: list[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
+def as_of(frames: list[tuple[str, pl.DataFrame, NDArray[np.int64]]]) -> pl.DataFrame:
     """Bars of the first timeframe beside the newest bar of each other one that was closed by then.
 
     A bar is closed when the next one of its timeframe may begin; the label of a bar is its open, so
-    both sides are matched by the end of the bars.
+    both sides are matched by the ends of the bars, which are given with them, ns UTC.
     """
-    (base, joined), *others = frames
-    joined = joined.with_columns(_end(base).alias("_end"))
-    for timeframe, bars in others:
-        suffixed = bars.select(pl.all().name.suffix(f"_{timeframe}"), _end(timeframe).alias("_end"))
+    (_, joined, ends), *others = frames
+    joined = joined.with_columns(_end=ends)
+    for timeframe, bars, ends in others:
+        suffixed = bars.select(pl.all().name.suffix(f"_{timeframe}"), pl.lit(ends).alias("_end"))
         joined = joined.join_asof(suffixed, on="_end", strategy="backward")
     return joined.drop("_end")
-
-
-def _end(timeframe: str) -> pl.Expr:
-    return pl.col("ts").dt.offset_by(timeframe)

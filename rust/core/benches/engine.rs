@@ -16,7 +16,7 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use cpu_time::ProcessTime;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Empty, Late, Source, Timeframe};
+use tickwire_core::bars::{Alignment, Empty, Late, Source, Timeframe};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Trade};
@@ -192,6 +192,7 @@ fn engine() -> Engine {
         tick_size: TICK_SIZE,
         rules: Rules::default(),
         sources: vec![Source::Trade],
+        alignment: Alignment::Utc,
         lateness_ns: 0,
         late: Late::Reject,
         empty: Empty::Skip,

@@ -11,7 +11,7 @@
 //!
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
-use crate::bars::{Source, Timeframe};
+use crate::bars::{Buckets, Source, Timeframe, parent};
 use crate::columns::TradeColumns;
 use crate::decode::Sink;
 use crate::instrument::{Instrument, Shared, Spec, Writer};
@@ -78,7 +78,7 @@ impl Engine {
             .collect();
         let instruments = instruments
             .into_iter()
-            .map(|spec| Instrument::new(spec, Arc::clone(&timeframes), Arc::clone(&retain)))
+            .map(|spec| Instrument::new(spec, &timeframes, Arc::clone(&retain)))
             .collect();
         Self { index, instruments, timeframes, elsewhere: Default::default() }
     }
@@ -101,11 +101,18 @@ impl Engine {
         (0..self.instruments.len() as u32).map(InstrumentId)
     }
 
-    /// For each timeframe, the smaller one whose bars its bars are put together from; none where they
-    /// are made of ticks.
+    /// The buckets of an instrument's timeframes, ascending.
     #[must_use]
-    pub fn parents(&self) -> Vec<Option<usize>> {
-        crate::bars::ladder::parents(&self.timeframes)
+    pub fn buckets(&self, id: InstrumentId) -> &[Buckets] {
+        &self.shared(id).buckets
+    }
+
+    /// For each timeframe, the smaller one whose bars an instrument's bars are put together from; none
+    /// where they are made of ticks.
+    #[must_use]
+    pub fn parents(&self, id: InstrumentId) -> Vec<Option<usize>> {
+        let buckets = self.buckets(id);
+        (0..buckets.len()).map(|level| parent(buckets, level)).collect()
     }
 
     /// The timeframes, ascending.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bars;
+pub mod calendar;
 pub mod cell;
 pub mod columns;
 pub mod decode;
@@ -14,6 +15,7 @@ mod grid;
 mod history;
 mod instrument;
 mod layout;
+mod lookup;
 #[cfg(tickwire_loom)]
 #[doc(hidden)]
 pub mod model;
@@ -21,6 +23,7 @@ pub mod overlap;
 pub mod reason;
 pub mod record;
 pub mod ring;
+pub mod sessions;
 pub mod signal;
 pub mod snapshot;
 mod store;

@@ -24,7 +24,7 @@ impl Tail {
     pub fn bars(&self, timeframe: Timeframe) -> Vec<Bar> {
         let mut columns = Columns::default();
         self.0.copy_to(0, self.0.len(), &mut columns);
-        (0..columns.len()).map(|row| columns.bar(row, timeframe)).collect()
+        (0..columns.len()).map(|row| columns.bar(row, &timeframe.into())).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! Taking a snapshot copies a few hundred words and delays nobody.
 
 use crate::bars::bar::OpenBar;
-use crate::bars::{Bar, Source, Timeframe};
+use crate::bars::{Bar, Buckets, Source, parent};
 use crate::instrument::Shared;
 use crate::layout::{self, Layout};
 use crate::reason::{REASONS, Reason};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub struct Snapshot {
     view: Arc<View>,
     words: Vec<u64>,
-    timeframes: Arc<[Timeframe]>,
+    buckets: Arc<[Buckets]>,
     sources: Vec<Source>,
 }
 
@@ -83,16 +83,16 @@ impl Snapshot {
             return Self {
                 view,
                 words,
-                timeframes: Arc::clone(&shared.timeframes),
+                buckets: Arc::clone(&shared.buckets),
                 sources: shared.spec.sources.clone(),
             };
         }
     }
 
-    /// The timeframes, ascending.
+    /// The buckets of each timeframe, ascending.
     #[must_use]
-    pub fn timeframes(&self) -> &[Timeframe] {
-        &self.timeframes
+    pub fn buckets(&self) -> &[Buckets] {
+        &self.buckets
     }
 
     /// The sources that have bars.
@@ -155,7 +155,7 @@ impl Snapshot {
     }
 
     fn series(&self, track: usize, level: usize) -> &Series {
-        &self.view.series[track * self.timeframes.len() + level]
+        &self.view.series[track * self.buckets.len() + level]
     }
 
     fn appended(&self, track: usize, level: usize) -> u64 {
@@ -178,20 +178,16 @@ impl Snapshot {
         let mut chain = Some(level);
         while let Some(current) = chain {
             for part in self.held(track, current) {
-                let bucket = self.timeframes[level].bucket(part.start);
+                let bucket = self.buckets[level].bucket(part.start);
                 match merged.binary_search_by_key(&bucket.0, |bar| bar.start) {
                     Ok(index) => merged[index].merge(&part),
                     Err(index) => merged.insert(index, part.within(bucket)),
                 }
             }
-            chain = self.parent(current);
+            chain = parent(&self.buckets, current);
         }
         // What is still open is not complete, whatever it has seen so far.
         merged.iter().map(|bar| Bar { complete: false, ..bar.close() }).collect()
-    }
-
-    fn parent(&self, level: usize) -> Option<usize> {
-        (0..level).rev().find(|&smaller| self.timeframes[smaller].nests_in(self.timeframes[level]))
     }
 
     /// What a level of the ladder holds itself.

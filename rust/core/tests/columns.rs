@@ -11,7 +11,7 @@ use std::sync::Arc;
 use engine_support::*;
 use proptest::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::Source;
+use tickwire_core::bars::{Alignment, Source};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{NO_TIME, Trade};
@@ -188,6 +188,7 @@ proptest! {
         let spec = || Spec {
             rules: rules.clone(),
             tick_size,
+            alignment: Alignment::Utc,
             lateness_ns,
             sources: sources.clone(),
             capacity: 256,

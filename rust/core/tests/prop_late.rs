@@ -68,7 +68,7 @@ impl Model {
             horizon,
             limit,
             ticks: Vec::new(),
-            closing: MONDAY - DAY,
+            closing: MONDAY - 2 * MINUTE,
             gaps: Vec::new(),
             filling: vec![Filling::default(); count],
             flats: vec![BTreeSet::new(); count],
@@ -327,7 +327,7 @@ fn make(set: usize, horizon: Option<i64>, limit: Option<u32>) -> std::sync::Arc<
     let texts: Vec<String> = SETS[set].iter().map(|(length, _)| format!("{length}s")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let late = horizon.map_or(Late::Reject, |horizon_ns| Late::Revise { horizon_ns });
-    let empty = limit.map_or(Empty::Skip, |limit| Empty::Flat { limit });
+    let empty = limit.map_or(Empty::Skip, |limit| Empty::Flat { limit, hours: None });
     engine_of(vec![Spec { late, empty, ..spec("ES") }], &texts, 1_000_000)
 }
 

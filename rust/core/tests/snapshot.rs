@@ -19,7 +19,7 @@ fn everything(snapshot: &Snapshot) -> String {
         snapshot.quote(),
         snapshot.closing_time(Source::Trade)
     );
-    for level in 0..snapshot.timeframes().len() {
+    for level in 0..snapshot.buckets().len() {
         told += &format!("{:?} {:?}", closed(snapshot, level), open(snapshot, level));
         told += &format!("{:?}", snapshot.closed_bar(Source::Trade, level));
     }
@@ -62,7 +62,7 @@ fn of_nothing() {
     assert_eq!(snapshot.closed_bar(Source::Trade, 0), None);
     assert_eq!(snapshot.open_bars(Source::Trade, 1), []);
     assert_eq!(snapshot.sources(), [Source::Trade]);
-    assert_eq!(snapshot.timeframes().len(), 2);
+    assert_eq!(snapshot.buckets().len(), 2);
     assert_eq!(snapshot.counters(), tickwire_core::snapshot::Counters::default());
 }
 
@@ -95,7 +95,7 @@ fn open_bars_are_put_together_from_all_timeframes_below() {
         assert_eq!(bars[0].ts, MONDAY + start * SECOND);
         assert_eq!((bars[0].trades, bars[0].volume), (trades, volume));
         assert!(!bars[0].complete, "what is open is never complete");
-        assert_eq!(bars[0].ts_end, snapshot.timeframes()[level].bucket(bars[0].ts).1);
+        assert_eq!(bars[0].ts_end, snapshot.buckets()[level].bucket(bars[0].ts).1);
     }
 }
 

@@ -159,14 +159,19 @@ fn check(snapshot: &Snapshot) -> u64 {
     let received = snapshot.counters().received;
     assert_eq!(received, snapshot.counters().accepted + snapshot.counters().rejected_total());
     let now = tick(newest).ts_event;
-    for (level, timeframe) in snapshot.timeframes().iter().enumerate() {
-        let current = timeframe.bucket(now);
+    for (level, buckets) in snapshot.buckets().iter().enumerate() {
+        let current = buckets.bucket(now);
         let rows = closed(snapshot, level);
         let own: Vec<_> = rows.iter().filter(|row| row.ts >= MONDAY).collect();
         assert!(rows.is_sorted_by(|a, b| a.ts < b.ts));
         let length = current.1 - current.0;
         let closed = (current.0 - MONDAY) / length;
-        assert!(own.len() >= RETAIN.min(closed as usize), "{} of {closed} {timeframe}", own.len());
+        assert!(
+            own.len() >= RETAIN.min(closed as usize),
+            "{} of {closed} {}",
+            own.len(),
+            buckets.timeframe()
+        );
         for (index, row) in own.iter().rev().enumerate() {
             assert_eq!(row.ts, current.0 - (index as i64 + 1) * length, "a bar is missing");
             // All would take most of the time; these are where tails, parts and the cut meet.

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use std::sync::Arc;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Empty, Late, Source};
+use tickwire_core::bars::{Alignment, Empty, Late, Source};
 use tickwire_core::decode::{Decoder, Protocol, Volumes};
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
@@ -26,6 +26,7 @@ fn feed_of(protocol: Protocol) -> Feed {
         tick_size: 0.25,
         rules: Rules::default(),
         sources: vec![Source::Trade],
+        alignment: Alignment::Utc,
         lateness_ns: 0,
         late: Late::Reject,
         empty: Empty::Skip,

@@ -1,13 +1,69 @@
 //! Columns of a batch as NumPy has them: one contiguous run each, all of the same length.
 
-use numpy::{Element, PyReadonlyArray1, PyUntypedArrayMethods};
+use numpy::{Element, PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
+use pyo3::types::PyInt;
 use tickwire_core::bars::Bar;
 use tickwire_core::engine::{Engine, Session};
 use tickwire_core::reason::Reason;
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote};
 
 use crate::errors::DataError;
+
+/// Times as a caller gives them, in ns.
+pub(crate) enum Times<'py> {
+    One(i64),
+    Column(PyReadonlyArray1<'py, i64>),
+}
+
+impl<'py> Times<'py> {
+    /// An int, or anything that NumPy makes a column of times of.
+    #[inline]
+    pub(crate) fn of(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if value.is_instance_of::<PyInt>() {
+            return Ok(Self::One(value.extract()?));
+        }
+        let column = value.py().import("tickwire.units")?.getattr("int_column")?;
+        Ok(Self::Column(column.call1((name, value))?.extract()?))
+    }
+
+    /// The same of each: an int, or a column.
+    #[inline]
+    pub(crate) fn map(
+        self,
+        py: Python<'py>,
+        each: impl Fn(i64) -> i64 + Sync + Send,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::One(ts) => Ok(each(ts).into_pyobject(py)?.into_any()),
+            Self::Column(column) => {
+                let column = column.as_slice()?;
+                let values = py.detach(|| column.iter().map(|&ts| each(ts)).collect());
+                Ok(PyArray1::from_vec(py, values).into_any())
+            }
+        }
+    }
+
+    /// The same, or the first time that has no answer.
+    pub(crate) fn try_map(
+        self,
+        py: Python<'py>,
+        each: impl Fn(i64) -> Option<i64> + Sync + Send,
+    ) -> PyResult<Result<Bound<'py, PyAny>, i64>> {
+        match self {
+            Self::One(ts) => match each(ts) {
+                Some(value) => Ok(Ok(value.into_pyobject(py)?.into_any())),
+                None => Ok(Err(ts)),
+            },
+            Self::Column(column) => {
+                let column = column.as_slice()?;
+                let each = |&ts: &i64| each(ts).ok_or(ts);
+                let values: Result<Vec<_>, _> = py.detach(|| column.iter().map(each).collect());
+                Ok(values.map(|values| PyArray1::from_vec(py, values).into_any()))
+            }
+        }
+    }
+}
 
 /// The number of rows that every column must have: that of the column named first.
 #[derive(Clone, Copy)]

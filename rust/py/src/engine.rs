@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use numpy::{PyReadonlyArray1, PyUntypedArrayMethods};
+use numpy::{PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use tickwire_core::bars::{Bar, Timeframe};
@@ -11,7 +11,7 @@ use tickwire_core::engine::{Engine, Session};
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Counters;
 
-use crate::columns::{BarColumns, Instruments, QuoteColumns, Rows};
+use crate::columns::{BarColumns, Instruments, QuoteColumns, Rows, Times};
 use crate::counts;
 use crate::errors::{self, ConfigError, DataError};
 use crate::frame::frame;
@@ -22,8 +22,9 @@ use crate::snapshot::Snapshot;
 use crate::specs::{self, SpecArg};
 use crate::symbols::Symbols;
 
-/// Batches at least this long are applied with the GIL released.
-const RELEASE_GIL_ROWS: usize = 64;
+/// Batches at least this long are applied with the GIL released; about as long as for the feed's
+/// payloads, and for its reason.
+const RELEASE_GIL_ROWS: usize = 2_048;
 
 #[pyclass(frozen, subclass, name = "Engine", module = "tickwire._core")]
 pub(crate) struct PyEngine {
@@ -244,19 +245,40 @@ impl PyEngine {
         Ok((counts::history(py, &history)?, revised.iter().map(bar).collect()))
     }
 
-    /// Start and end of the bar of an instrument that `ts` belongs to, int ns UTC.
-    fn bar_span(&self, symbol: &str, timeframe: &str, ts: i64) -> PyResult<(i64, i64)> {
-        self.names.find(symbol)?;
-        let level = self.names.level(timeframe)?;
-        Ok(self.core.timeframes()[level].bucket(ts))
+    /// Start and end of the bar of an instrument that `ts` belongs to, ns UTC: two ints, or of a
+    /// column of times two columns.
+    fn bar_span<'py>(
+        &self,
+        py: Python<'py>,
+        symbol: &str,
+        timeframe: &str,
+        ts: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let buckets = &self.core.buckets(self.names.find(symbol)?)[self.names.level(timeframe)?];
+        match Times::of("ts", ts)? {
+            Times::One(ts) => buckets.bucket(ts).into_pyobject(py),
+            Times::Column(column) => {
+                let column = column.as_slice()?;
+                let (mut starts, mut ends) = (vec![0; column.len()], vec![0; column.len()]);
+                py.detach(|| {
+                    let mut rows = starts.iter_mut().zip(&mut ends);
+                    buckets.each(column, |start, end| {
+                        if let Some(row) = rows.next() {
+                            (*row.0, *row.1) = (start, end);
+                        }
+                    });
+                });
+                (PyArray1::from_vec(py, starts), PyArray1::from_vec(py, ends)).into_pyobject(py)
+            }
+        }
     }
 
-    /// Each timeframe, from the smallest to the largest, with the smaller one whose bars its bars
-    /// are put together from; None where they are made of ticks.
-    fn parents(&self) -> Vec<(String, Option<String>)> {
+    /// Each timeframe, from the smallest to the largest, with the smaller one whose bars an
+    /// instrument's bars are put together from; None where they are made of ticks.
+    fn parents(&self, symbol: &str) -> PyResult<Vec<(String, Option<String>)>> {
         let name = |level: usize| self.core.timeframes()[level].to_string();
-        let parents = self.core.parents().into_iter().enumerate();
-        parents.map(|(level, parent)| (name(level), parent.map(name))).collect()
+        let parents = self.core.parents(self.names.find(symbol)?).into_iter().enumerate();
+        Ok(parents.map(|(level, parent)| (name(level), parent.map(name))).collect())
     }
 
     /// Close, for all instruments, every bar that ends at or before `now_ns` (int ns UTC). Ticks that

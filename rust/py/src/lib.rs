@@ -1,6 +1,7 @@
 //! `tickwire._core`: convert arguments, release the GIL, call the core, convert the result.
 //! No market rule lives here.
 
+mod calendar;
 mod columns;
 mod counts;
 mod engine;
@@ -11,6 +12,7 @@ mod names;
 mod overlap;
 mod records;
 mod session;
+mod sessions;
 mod snapshot;
 mod specs;
 mod subscription;
@@ -25,6 +27,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("debug_build", cfg!(debug_assertions))?;
     module.add_class::<engine::PyEngine>()?;
+    module.add_class::<calendar::Zone>()?;
+    module.add_class::<sessions::Sessions>()?;
     module.add_class::<feed::Feed>()?;
     module.add_class::<overlap::Overlap>()?;
     module.add_class::<overlap::OverlapReport>()?;

@@ -68,7 +68,8 @@ impl Snapshot {
         let names = self.engine.get().names();
         let (level, source) = (names.level(timeframe)?, specs::source(source)?);
         let bar = self.core.closed_bar(source, level);
-        Ok(bar.map(|bar| names.bar(py, self.id, self.core.timeframes()[level], source, &bar)))
+        let timeframe = self.core.buckets()[level].timeframe();
+        Ok(bar.map(|bar| names.bar(py, self.id, timeframe, source, &bar)))
     }
 
     /// The bars of a timeframe that are still open, oldest first: none, one, or several where late
@@ -77,7 +78,7 @@ impl Snapshot {
     fn open_bars(&self, py: Python<'_>, timeframe: &str, source: &str) -> PyResult<Vec<Bar>> {
         let names = self.engine.get().names();
         let (level, source) = (names.level(timeframe)?, specs::source(source)?);
-        let timeframe = self.core.timeframes()[level];
+        let timeframe = self.core.buckets()[level].timeframe();
         let bars = self.core.open_bars(source, level);
         Ok(bars.iter().map(|bar| names.bar(py, self.id, timeframe, source, bar)).collect())
     }

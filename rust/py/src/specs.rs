@@ -4,10 +4,12 @@ use std::str::FromStr;
 
 use pyo3::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Empty, Late, Source, Timeframe};
+use tickwire_core::bars::{Alignment, Empty, Late, Source, Timeframe};
 use tickwire_core::validate::{Action, Rules};
 
+use crate::calendar::Zone;
 use crate::errors::ConfigError;
+use crate::sessions::Sessions;
 
 /// `tickwire.Rules`, with times in ns.
 #[derive(FromPyObject)]
@@ -25,17 +27,35 @@ struct RulesArg {
     skew_ns: i64,
 }
 
+/// What bars are aligned to, where it is not UTC.
+#[derive(FromPyObject)]
+enum AlignArg {
+    Local(Py<Zone>),
+    Session(Py<Sessions>),
+}
+
+impl AlignArg {
+    fn build(self) -> Alignment {
+        match self {
+            Self::Local(zone) => Alignment::Local(zone.get().core()),
+            Self::Session(sessions) => Alignment::Session(sessions.get().core()),
+        }
+    }
+}
+
 /// What `tickwire.Engine` makes of a `tickwire.Instrument` and its own defaults.
 #[derive(FromPyObject)]
 pub(crate) struct SpecArg {
     symbol: String,
     tick_size: f64,
     sources: Vec<String>,
+    align: Option<AlignArg>,
     lateness_ns: i64,
     late: String,
     horizon_ns: i64,
     empty: String,
     flat_limit: u32,
+    hours: Option<Py<Sessions>>,
     stamp_arrival: bool,
     capacity: usize,
     rules: RulesArg,
@@ -48,6 +68,7 @@ impl SpecArg {
             tick_size: self.tick_size,
             rules: self.rules.build()?,
             sources: self.sources.iter().map(|text| source(text)).collect::<PyResult<_>>()?,
+            alignment: self.align.map_or(Alignment::Utc, AlignArg::build),
             lateness_ns: self.lateness_ns,
             late: match self.late.as_str() {
                 "reject" => Late::Reject,
@@ -56,7 +77,10 @@ impl SpecArg {
             },
             empty: match self.empty.as_str() {
                 "skip" => Empty::Skip,
-                "flat" => Empty::Flat { limit: self.flat_limit },
+                "flat" => Empty::Flat {
+                    limit: self.flat_limit,
+                    hours: self.hours.map(|hours| hours.get().core()),
+                },
                 text => return Err(unknown("empty", text, "\"skip\" or \"flat\"")),
             },
             stamp_arrival: self.stamp_arrival,

@@ -9,9 +9,9 @@ use tickwire_core::websocket::{self as core, WebSocketError};
 
 use crate::errors::{ConfigError, ConnectionFailed};
 
-/// Reads at least this long are parsed with the GIL released. Below it, giving the GIL up and
-/// taking it back beside a busy Python thread costs more than the parsing.
-const RELEASE_GIL_BYTES: usize = 4096;
+/// Reads at least this long are parsed with the GIL released; as long as for the feed's payloads, and
+/// for its reason.
+const RELEASE_GIL_BYTES: usize = 65_536;
 
 fn to_py_err(error: &WebSocketError) -> PyErr {
     match error {

@@ -3,6 +3,7 @@
 //! # Contract
 //! - A bar of which nothing was traded opens, peaks, bottoms and closes at the close before it; its
 //!   volume and its number of ticks are zero.
+//! - Where the hours of the market are known, only bars that hold some of them are filled.
 //! - Nothing is filled before the first close is known, nor in and after a gap until the next is: a
 //!   price that was not seen is no price.
 //! - At most so many follow each other; then nothing is filled until there is a new close. A weekend,
@@ -10,10 +11,13 @@
 //! - What is filled is settled when a bar's time is over. A tick that comes late changes prices; it
 //!   makes no flat bars of its own.
 
+use super::buckets::Buckets;
 use crate::record::NO_TIME;
+use crate::sessions::Sessions;
+use std::sync::Arc;
 
 /// What becomes of a bar without ticks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Empty {
     /// There is none.
     #[default]
@@ -22,13 +26,16 @@ pub enum Empty {
     Flat {
         /// The most flat bars of the smallest timeframe (or of any that ticks enter) in a row.
         limit: u32,
+        /// When the market trades; always, where nothing is said.
+        hours: Option<Arc<Sessions>>,
     },
 }
 
 /// How far one timeframe that ticks enter is filled.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Flats {
     limit: u32,
+    hours: Option<Arc<Sessions>>,
     /// The previous close; NaN where it is not known.
     close: f64,
     /// Flat bars since it.
@@ -38,16 +45,25 @@ pub(crate) struct Flats {
 }
 
 impl Flats {
-    pub(crate) fn new(empty: Empty) -> Option<Self> {
+    pub(crate) fn new(empty: &Empty) -> Option<Self> {
         match empty {
             Empty::Skip => None,
-            Empty::Flat { limit } => Some(Self { limit, close: f64::NAN, made: 0, next: NO_TIME }),
+            Empty::Flat { limit, hours } => {
+                let hours = hours.clone();
+                Some(Self { limit: *limit, hours, close: f64::NAN, made: 0, next: NO_TIME })
+            }
         }
     }
 
-    /// The price of the bar that starts at the time given with it, if that is to be filled.
-    pub(crate) fn due(&self) -> Option<(i64, f64)> {
-        (self.made < self.limit && !self.close.is_nan()).then_some((self.next, self.close))
+    /// The next bar to fill, and its price, if any is to be filled.
+    #[inline]
+    pub(crate) fn due(&self, buckets: &Buckets) -> Option<((i64, i64), f64)> {
+        if self.made >= self.limit || self.close.is_nan() {
+            return None;
+        }
+        let bucket = buckets.bucket(self.next);
+        let open = self.hours.as_ref().map_or(bucket.0, |hours| hours.next_open(bucket.0));
+        Some((if open < bucket.1 { bucket } else { buckets.bucket(open) }, self.close))
     }
 
     /// Says that the bar due was filled, and ends then.
@@ -63,7 +79,7 @@ impl Flats {
 
     /// Says that the newest bar, which ends then, has closed at this price.
     pub(crate) fn closed(&mut self, end: i64, close: f64) {
-        *self = Self { close, made: 0, next: end, ..*self };
+        (self.close, self.made, self.next) = (close, 0, end);
     }
 
     /// Says that a ready bar which ends then has closed at this price, and that everything up to
@@ -77,7 +93,7 @@ impl Flats {
     /// Says that a late tick made or changed the newest bar with ticks, that so many flat bars follow
     /// it, and that everything up to `closed_until` is closed.
     pub(crate) fn revised(&mut self, close: f64, followers: u32, closed_until: i64) {
-        let next = self.next.max(closed_until);
-        *self = Self { close, made: followers, next, ..*self };
+        (self.close, self.made) = (close, followers);
+        self.next = self.next.max(closed_until);
     }
 }

@@ -9,9 +9,9 @@
 //! allowed to come late, and because one with a stamp from the future must not close anything.
 
 use super::bar::{OpenBar, Print};
+use super::buckets::{Buckets, parent};
 use super::flats::{Empty, Flats};
 use super::gaps::Gaps;
-use super::timeframe::Timeframe;
 use crate::record::NO_TIME;
 
 /// Takes closed bars: the level's index and the bar.
@@ -21,7 +21,7 @@ pub(crate) trait Closed {
 
 #[derive(Debug)]
 struct Level {
-    timeframe: Timeframe,
+    buckets: Buckets,
     /// The larger timeframes that bars of this one are merged into.
     children: Vec<usize>,
     /// Bars not closed yet, oldest first. Where the level is rolled up, at most one, holding the
@@ -65,7 +65,7 @@ impl Level {
             bar.add_run(&ts[..count], &price[..count], &size[..count]);
             return (count, true);
         }
-        let bucket = self.timeframe.bucket(first);
+        let bucket = self.buckets.bucket(first);
         let count = until(bucket.1);
         let mut bar = OpenBar::of_tick(bucket, first, price[0], size[0]);
         bar.add_run(&ts[1..count], &price[1..count], &size[1..count]);
@@ -73,9 +73,15 @@ impl Level {
         (count, false)
     }
 
+    /// The next bar that is to be filled without ticks, and its price.
+    #[inline]
+    fn flat_due(&self) -> Option<((i64, i64), f64)> {
+        self.flats.as_ref()?.due(&self.buckets)
+    }
+
     #[cold]
     fn add_elsewhere(&mut self, ts: i64, price: f64, size: f64) {
-        let bucket = self.timeframe.bucket(ts);
+        let bucket = self.buckets.bucket(ts);
         match self.open.binary_search_by_key(&bucket.0, |bar| bar.start) {
             Ok(index) => self.open[index].add(ts, price, size),
             Err(index) => self.open.insert(index, OpenBar::of_tick(bucket, ts, price, size)),
@@ -96,24 +102,13 @@ pub(crate) struct Ladder {
     joined: Option<i64>,
 }
 
-/// For each timeframe (ascending), the largest smaller one that nests in it.
-pub(crate) fn parents(timeframes: &[Timeframe]) -> Vec<Option<usize>> {
-    timeframes
-        .iter()
-        .enumerate()
-        .map(|(index, larger)| {
-            (0..index).rev().find(|&smaller| timeframes[smaller].nests_in(*larger))
-        })
-        .collect()
-}
-
 impl Ladder {
     /// A ladder over timeframes in ascending order.
-    pub(crate) fn new(timeframes: &[Timeframe], empty: Empty) -> Self {
-        let mut levels: Vec<Level> = timeframes
+    pub(crate) fn new(buckets: &[Buckets], empty: &Empty) -> Self {
+        let mut levels: Vec<Level> = buckets
             .iter()
-            .map(|&timeframe| Level {
-                timeframe,
+            .map(|buckets| Level {
+                buckets: buckets.clone(),
                 children: Vec::new(),
                 open: Vec::new(),
                 gaps: Gaps::default(),
@@ -121,8 +116,8 @@ impl Ladder {
             })
             .collect();
         let mut roots = Vec::new();
-        for (index, parent) in parents(timeframes).into_iter().enumerate() {
-            match parent {
+        for index in 0..levels.len() {
+            match parent(buckets, index) {
                 Some(parent) => levels[parent].children.push(index),
                 None => {
                     levels[index].flats = Flats::new(empty);
@@ -142,7 +137,7 @@ impl Ladder {
             let level = &self.levels[root];
             let (start, end) = match level.open.first() {
                 Some(bar) if bar.holds(closing_time) => (bar.start, bar.end),
-                _ => level.timeframe.bucket(closing_time),
+                _ => level.buckets.bucket(closing_time),
             };
             closed_until = closed_until.max(start);
             next_close = next_close.min(end);
@@ -231,14 +226,13 @@ impl Ladder {
     /// Closes the bars without ticks that end by then, where those are filled.
     #[inline]
     fn fill_flats(&mut self, index: usize, until: i64, out: &mut impl Closed) {
-        while let Some((start, close)) = self.levels[index].flats.as_ref().and_then(Flats::due) {
-            let bucket = self.levels[index].timeframe.bucket(start);
+        while let Some((bucket, close)) = self.levels[index].flat_due() {
             // The last bucket of all ends where time does.
             if bucket.1 > until || bucket.1 == i64::MAX {
                 return;
             }
             let missing = self.in_gap(index, bucket.0, bucket.1);
-            if let Some(flats) = &mut self.levels[index].flats {
+            if let Some(flats) = self.flats_mut(index) {
                 if missing { flats.unknown() } else { flats.filled(bucket.1) }
             }
             if !missing {
@@ -263,13 +257,13 @@ impl Ladder {
             // Parts come in order of time.
             Some(bar) if part.start < bar.end => bar.merge(part),
             Some(bar) => {
-                let next = part.within(level.timeframe.bucket(part.start));
+                let next = part.within(level.buckets.bucket(part.start));
                 self.earliest_end = self.earliest_end.min(next.end);
                 let mut finished = std::mem::replace(bar, next);
                 self.emit(child, &mut finished, out);
             }
             None => {
-                let first = part.within(level.timeframe.bucket(part.start));
+                let first = part.within(level.buckets.bucket(part.start));
                 self.earliest_end = self.earliest_end.min(first.end);
                 level.open.push(first);
             }
@@ -314,7 +308,7 @@ impl Ladder {
 
     /// The bucket of a level that holds a time.
     pub(crate) fn bucket(&self, level: usize, ts: i64) -> (i64, i64) {
-        self.levels[level].timeframe.bucket(ts)
+        self.levels[level].buckets.bucket(ts)
     }
 
     /// The larger levels that bars of this one are merged into.

@@ -1,13 +1,12 @@
-//! Lengths of time bars, and the bar that a moment belongs to.
-//!
-//! Buckets are aligned to UTC: multiples of the length since the epoch, weeks from Monday, months by
-//! the calendar. Labels are the start of the bucket.
+//! Lengths of time bars, and their buckets where bars are aligned to UTC: multiples of the length
+//! since the epoch, weeks from Monday, months by the calendar. Labels are the start of the bucket.
 
 use std::fmt;
 use std::str::FromStr;
 
 const SECOND: i64 = 1_000_000_000;
-const DAY: i64 = 86_400 * SECOND;
+pub(super) const HOUR: i64 = 3_600 * SECOND;
+pub(super) const DAY: i64 = 24 * HOUR;
 /// The first Monday of the epoch, 1970-01-05.
 const MONDAY: i64 = 4 * DAY;
 /// Longest count a unit may have; keeps every length far from overflow.
@@ -103,6 +102,11 @@ impl Timeframe {
         self.fixed().map_or(i64::from(self.count) * 30 * DAY, |(length, _)| length)
     }
 
+    /// Whether buckets begin on whole days only.
+    pub(super) fn is_whole_days(self) -> bool {
+        self.fixed().is_none_or(|(length, _)| length % DAY == 0)
+    }
+
     /// Whether every bucket of `larger` is made of whole buckets of this one.
     #[must_use]
     pub fn nests_in(self, larger: Self) -> bool {
@@ -124,7 +128,7 @@ impl Timeframe {
         match self.unit {
             Unit::Second => Some((count * SECOND, 0)),
             Unit::Minute => Some((count * 60 * SECOND, 0)),
-            Unit::Hour => Some((count * 3_600 * SECOND, 0)),
+            Unit::Hour => Some((count * HOUR, 0)),
             Unit::Day => Some((count * DAY, 0)),
             Unit::Week => Some((count * 7 * DAY, MONDAY)),
             Unit::Month => None,

@@ -1,6 +1,6 @@
 //! What a ready bar must be, and what is said of one that is not.
 
-use crate::bars::{Bar, Timeframe};
+use crate::bars::{Bar, Buckets, Timeframe};
 use crate::record::NO_TIME;
 use arrow_schema::ArrowError;
 
@@ -59,12 +59,13 @@ pub enum HistoryError {
 }
 
 /// Whether a bar can be right.
-pub(super) fn check(row: usize, bar: &Bar, timeframe: Timeframe) -> Result<(), HistoryError> {
+pub(super) fn check(row: usize, bar: &Bar, buckets: &Buckets) -> Result<(), HistoryError> {
     if bar.ts == NO_TIME {
         return Err(HistoryError::NoTime { row });
     }
-    let (start, _) = timeframe.bucket(bar.ts);
+    let (start, _) = buckets.bucket(bar.ts);
     if start != bar.ts {
+        let timeframe = buckets.timeframe();
         return Err(HistoryError::Unaligned { row, ts: bar.ts, start, timeframe });
     }
     let finite = [bar.open, bar.high, bar.low, bar.close].iter().all(|price| price.is_finite());

@@ -16,7 +16,7 @@
 mod check;
 
 use crate::bars::bar::OpenBar;
-use crate::bars::{Bar, Source, Timeframe};
+use crate::bars::{Bar, Buckets, Source, Timeframe, parent};
 use crate::engine::Session;
 use crate::instrument::{Shared, Stream, Writer};
 use crate::record::{InstrumentId, NO_TIME};
@@ -77,16 +77,16 @@ impl Session<'_> {
         // What this session has changed so far must stand in the series.
         self.leave();
         let (writer, shared) = self.enter(id);
-        let timeframe = shared.timeframes[level];
+        let buckets = &shared.buckets[level];
         bars.sort_by_key(|bar| bar.ts);
         for (row, bar) in bars.iter_mut().enumerate() {
-            check(row, bar, timeframe)?;
-            bar.ts_end = timeframe.bucket(bar.ts).1;
+            check(row, bar, buckets)?;
+            bar.ts_end = buckets.bucket(bar.ts).1;
         }
         if let Some(row) = (1..bars.len()).find(|&row| bars[row].ts == bars[row - 1].ts) {
             return Err(HistoryError::Twice { row, ts: bars[row].ts });
         }
-        let span = known(span, &bars, timeframe);
+        let span = known(span, &bars, buckets);
         let outcome = writer.history(shared, source, level, &bars, replace, span);
         // What this session does next builds on the series as readers see them.
         self.leave();
@@ -114,10 +114,10 @@ impl Session<'_> {
 }
 
 /// The whole bars of a span, and all that were given.
-fn known(span: Option<(i64, i64)>, bars: &[Bar], timeframe: Timeframe) -> (i64, i64) {
+fn known(span: Option<(i64, i64)>, bars: &[Bar], buckets: &Buckets) -> (i64, i64) {
     let inside = |(start, end): (i64, i64)| {
-        let first = timeframe.bucket(start);
-        (if first.0 < start { first.1 } else { start }, timeframe.bucket(end).0)
+        let first = buckets.bucket(start);
+        (if first.0 < start { first.1 } else { start }, buckets.bucket(end).0)
     };
     let given = bars.first().zip(bars.last()).map(|(first, last)| (first.ts, last.ts_end));
     match (span.map(inside), given) {
@@ -127,9 +127,9 @@ fn known(span: Option<(i64, i64)>, bars: &[Bar], timeframe: Timeframe) -> (i64, 
 }
 
 /// Whether bars of `larger` are made of bars of `smaller`, directly or through others.
-fn rolls_up(timeframes: &[Timeframe], smaller: usize, larger: usize) -> bool {
+fn rolls_up(levels: &[Buckets], smaller: usize, larger: usize) -> bool {
     let mut level = larger;
-    while let Some(parent) = parent(timeframes, level) {
+    while let Some(parent) = parent(levels, level) {
         if parent == smaller {
             return true;
         }
@@ -138,20 +138,16 @@ fn rolls_up(timeframes: &[Timeframe], smaller: usize, larger: usize) -> bool {
     false
 }
 
-fn parent(timeframes: &[Timeframe], level: usize) -> Option<usize> {
-    crate::bars::ladder::parents(timeframes)[level]
-}
-
-/// The buckets of a timeframe that bars in order of time fall into, each once.
-fn buckets(bars: &[Bar], timeframe: Timeframe) -> Vec<(i64, i64)> {
-    let mut buckets: Vec<(i64, i64)> = bars.iter().map(|bar| timeframe.bucket(bar.ts)).collect();
-    buckets.dedup();
-    buckets
+/// The buckets that bars in order of time fall into, each once.
+fn touched(bars: &[Bar], buckets: &Buckets) -> Vec<(i64, i64)> {
+    let mut touched: Vec<(i64, i64)> = bars.iter().map(|bar| buckets.bucket(bar.ts)).collect();
+    touched.dedup();
+    touched
 }
 
 /// The buckets of closed bars that a gap has cut, but for those in `known` (ascending).
 fn cut_bars(series: &Series, (start, end): (i64, i64), known: &[(i64, i64)]) -> Vec<(i64, i64)> {
-    let bars = series.range(series.timeframe.bucket(start).0, end).into_iter();
+    let bars = series.range(series.buckets.bucket(start).0, end).into_iter();
     let cut = bars.filter(|bar| !bar.complete).map(|bar| (bar.ts, bar.ts_end));
     cut.filter(|bucket| known.binary_search(bucket).is_err()).collect()
 }
@@ -183,16 +179,11 @@ fn made_of(bar: &Bar, smaller: Option<OpenBar>) -> bool {
 impl Stream {
     /// Has the levels that ticks enter go on filling from the last of ready bars, where that says what
     /// their last price was. Where it only says that time has passed, they know none any more.
-    fn tell_flats(
-        &mut self,
-        timeframes: &[Timeframe],
-        (position, level): (usize, usize),
-        last: &Bar,
-    ) {
+    fn tell_flats(&mut self, levels: &[Buckets], (position, level): (usize, usize), last: &Bar) {
         let closing_time = self.watermark.closing_time();
         for (other, track) in self.tracks.iter_mut().enumerate() {
-            for root in 0..timeframes.len() {
-                let concerned = root == level || rolls_up(timeframes, root, level);
+            for root in 0..levels.len() {
+                let concerned = root == level || rolls_up(levels, root, level);
                 let close = (other == position && concerned).then_some(last.close);
                 if close.is_some() || last.ts_end > closing_time {
                     track.ladder.told(root, last.ts_end, close, closing_time);
@@ -221,15 +212,15 @@ impl Writer {
             let symbol = shared.spec.symbol.clone();
             return Err(HistoryError::NoSource { symbol, source_name: source.name() });
         };
-        let timeframes = &shared.timeframes;
+        let levels = &shared.buckets;
         let track = &stream.tracks[position];
         let mut outcome = History { received: bars.len() as u64, ..History::default() };
 
         // From here on ticks are being collected.
         let pending = (0..=level)
-            .filter(|&smaller| smaller == level || rolls_up(timeframes, smaller, level))
+            .filter(|&smaller| smaller == level || rolls_up(levels, smaller, level))
             .filter_map(|smaller| track.ladder.open(smaller).first())
-            .map(|bar| timeframes[level].bucket(bar.start).0)
+            .map(|bar| levels[level].bucket(bar.start).0)
             .min()
             .unwrap_or(i64::MAX);
         let index = |level: usize| track.series[level].index();
@@ -258,15 +249,15 @@ impl Writer {
         // Larger bars that end by then close with the ticks they have, and are revised below.
         let newest = applied.last().map_or(NO_TIME, |bar| bar.ts_end);
         if let Some(last) = applied.last() {
-            stream.tell_flats(timeframes, (position, level), last);
+            stream.tell_flats(levels, (position, level), last);
         }
         let closing_time = stream.watermark.advance(newest);
         stream.close(closing_time, &shared.view);
         let track = &mut stream.tracks[position];
         // Of what is not closed, ticks will tell.
         let end = span.1.min(pending).min(closing_time);
-        let filled: Vec<bool> = (0..timeframes.len())
-            .map(|larger| larger == level || rolls_up(timeframes, level, larger))
+        let filled: Vec<bool> = (0..levels.len())
+            .map(|larger| larger == level || rolls_up(levels, level, larger))
             .enumerate()
             .map(|(larger, concerned)| concerned && track.ladder.fill(larger, span.0, end))
             .collect();
@@ -286,15 +277,15 @@ impl Writer {
         let mut changed: Vec<(usize, Series)> = Vec::new();
         let mut parts: Vec<(usize, Option<OpenBar>)> = Vec::new();
         // Of each timeframe dealt with: all its closed bars as they will be, and the new among them.
-        let mut done: Vec<Option<(Series, Vec<Bar>)>> = timeframes.iter().map(|_| None).collect();
-        for larger in level..timeframes.len() {
+        let mut done: Vec<Option<(Series, Vec<Bar>)>> = levels.iter().map(|_| None).collect();
+        for larger in level..levels.len() {
             let news = if larger == level {
                 std::mem::take(&mut applied)
             } else {
-                let Some(parent) = parent(timeframes, larger) else { continue };
+                let Some(parent) = parent(levels, larger) else { continue };
                 let Some((members, news)) = &done[parent] else { continue };
                 let mut rolled: Vec<Bar> = Vec::new();
-                let renewed = buckets(news, timeframes[larger]);
+                let renewed = touched(news, &levels[larger]);
                 // Bars of which no part is new may have become whole all the same.
                 let cut = if filled[larger] {
                     cut_bars(series(larger), (span.0, end), &renewed)
@@ -346,7 +337,7 @@ impl Writer {
         }
         track.touch();
         self.install(changed);
-        let timeframe = |(level, bar): (usize, Bar)| (timeframes[level], bar);
+        let timeframe = |(level, bar): (usize, Bar)| (levels[level].timeframe(), bar);
         Ok((outcome, revised.into_iter().map(timeframe).collect()))
     }
 
@@ -364,7 +355,7 @@ impl Writer {
                 let Some(start) = track.ladder.mark_gap(start, end) else { continue };
                 for writer in &mut track.series {
                     let series = &view.series[writer.index()];
-                    let first = series.timeframe.bucket(start).0;
+                    let first = series.buckets.bucket(start).0;
                     let mut spanned = series.range(first, end);
                     spanned.retain(|bar| bar.complete);
                     for bar in &mut spanned {

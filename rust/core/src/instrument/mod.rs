@@ -12,8 +12,7 @@ mod tracks;
 pub(crate) use tracks::Stream;
 use tracks::Track;
 
-use crate::bars::ladder::parents;
-use crate::bars::{Empty, Late, Source, Timeframe};
+use crate::bars::{Alignment, Buckets, Empty, Late, Source, Timeframe, parent};
 use crate::cell::Cell;
 use crate::layout::Layout;
 use crate::reason::REASONS;
@@ -37,6 +36,8 @@ pub struct Spec {
     pub rules: Rules,
     /// Which prices bars are made of.
     pub sources: Vec<Source>,
+    /// What bars are aligned to.
+    pub alignment: Alignment,
     /// How long a bar waits for late ticks, ns.
     pub lateness_ns: i64,
     /// What becomes of a tick of which a bar is already closed.
@@ -49,6 +50,11 @@ pub struct Spec {
     pub capacity: usize,
 }
 
+/// Which of an instrument's levels are fed by ticks.
+fn roots(buckets: &[Buckets]) -> Vec<bool> {
+    (0..buckets.len()).map(|level| parent(buckets, level).is_none()).collect()
+}
+
 pub(crate) type TradeRing = Ring<{ Trade::WORDS }>;
 pub(crate) type QuoteRing = Ring<{ Quote::WORDS }>;
 
@@ -56,8 +62,8 @@ pub(crate) type QuoteRing = Ring<{ Quote::WORDS }>;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) spec: Spec,
-    /// Ascending.
-    pub(crate) timeframes: Arc<[Timeframe]>,
+    /// Of each timeframe, ascending.
+    pub(crate) buckets: Arc<[Buckets]>,
     pub(crate) view: ArcSwap<View>,
     /// Made when the first trade comes.
     pub(crate) trades: OnceLock<Arc<TradeRing>>,
@@ -132,17 +138,19 @@ pub(crate) struct Writer {
 }
 
 impl Instrument {
-    pub(crate) fn new(spec: Spec, timeframes: Arc<[Timeframe]>, retain: Arc<[usize]>) -> Self {
-        let roots: Vec<bool> = parents(&timeframes).iter().map(Option::is_none).collect();
+    pub(crate) fn new(spec: Spec, timeframes: &[Timeframe], retain: Arc<[usize]>) -> Self {
+        let buckets: Arc<[Buckets]> =
+            timeframes.iter().map(|&timeframe| Buckets::new(timeframe, &spec.alignment)).collect();
+        let roots: Vec<bool> = roots(&buckets);
         let layout = Layout::new(spec.sources.len(), &roots, 2);
         let cell = Arc::new(Cell::new(layout.len()));
-        let levels = || timeframes.iter().zip(retain.iter());
+        let levels = || buckets.iter().zip(retain.iter());
         let series: Box<[Series]> = spec
             .sources
             .iter()
-            .flat_map(|_| levels().map(|(&timeframe, &retain)| Series::new(timeframe, retain)))
+            .flat_map(|_| levels().map(|(buckets, &retain)| Series::new(buckets.clone(), retain)))
             .collect();
-        let policies = (spec.late, spec.empty);
+        let policies = (spec.late, &spec.empty);
         let stream = |wanted: fn(Source) -> bool| {
             let tracks = spec
                 .sources
@@ -150,7 +158,7 @@ impl Instrument {
                 .enumerate()
                 .filter(|(_, source)| wanted(**source))
                 .map(|(index, &source)| {
-                    Track::new(source, index, &timeframes, &series, &retain, policies)
+                    Track::new(source, index, &buckets, &series, &retain, policies)
                 })
                 .collect();
             Stream::new(spec.lateness_ns, tracks)
@@ -177,7 +185,7 @@ impl Instrument {
         };
         let shared = Shared {
             spec,
-            timeframes: Arc::clone(&timeframes),
+            buckets,
             view: ArcSwap::from_pointee(View { series, cell, layout }),
             trades: OnceLock::new(),
             quotes: OnceLock::new(),

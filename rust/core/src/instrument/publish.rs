@@ -1,8 +1,7 @@
 //! The publication: what an instrument's writer did becomes visible to readers, all of it at once.
 
 use super::tracks::{Dirty, Track};
-use super::{Shared, Writer};
-use crate::bars::ladder::parents;
+use super::{Shared, Writer, roots};
 use crate::cell::{Cell, Update};
 use crate::layout::{self, Layout};
 use crate::ring;
@@ -115,7 +114,7 @@ impl Writer {
     #[cold]
     fn grow(&mut self, shared: &Shared) {
         let most = self.tracks().map(|track| track.ladder.most_open()).fold(1, usize::max);
-        let roots: Vec<bool> = parents(&shared.timeframes).iter().map(Option::is_none).collect();
+        let roots = roots(&shared.buckets);
         self.layout = Layout::new(self.tracks().count(), &roots, most.next_power_of_two());
         self.install.get_or_insert_default();
     }

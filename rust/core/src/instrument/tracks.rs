@@ -4,7 +4,7 @@ use super::Shared;
 use super::revise::Revisions;
 use crate::bars::bar::{OpenBar, Print};
 use crate::bars::ladder::{Closed, Ladder};
-use crate::bars::{Empty, Late, Source, Timeframe, Watermark};
+use crate::bars::{Buckets, Empty, Late, Source, Watermark};
 use crate::record::NO_TIME;
 use crate::store::{Series, SeriesWriter, View};
 use arc_swap::ArcSwap;
@@ -110,19 +110,19 @@ impl Track {
     pub(super) fn new(
         source: Source,
         index: usize,
-        timeframes: &[Timeframe],
+        buckets: &[Buckets],
         series: &[Series],
         retain: &[usize],
-        (late, empty): (Late, Empty),
+        (late, empty): (Late, &Empty),
     ) -> Self {
-        let first = index * timeframes.len();
+        let first = index * buckets.len();
         let series = (first..)
             .zip(&series[first..])
             .zip(retain)
             .map(|((position, series), &retain)| SeriesWriter::new(position, series, retain))
             .collect();
-        let ladder = Ladder::new(timeframes, empty);
-        let revisions = Revisions::new(late, &ladder, timeframes.len());
+        let ladder = Ladder::new(buckets, empty);
+        let revisions = Revisions::new(late, &ladder, buckets.len());
         Self { source, index, ladder, series, dirty: Dirty::All, revisions }
     }
 

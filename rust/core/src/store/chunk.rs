@@ -1,6 +1,6 @@
 //! Columns of bars: being gathered ([`Columns`]), and immutable in Arrow form ([`Chunk`]).
 
-use crate::bars::{Bar, Timeframe};
+use crate::bars::{Bar, Buckets};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, TimestampNanosecondArray,
 };
@@ -80,12 +80,12 @@ impl Columns {
         self.revision.push(bar.revision);
     }
 
-    /// The row as a bar of this timeframe.
-    pub(crate) fn bar(&self, row: usize, timeframe: Timeframe) -> Bar {
+    /// The row as a bar of these buckets.
+    pub(crate) fn bar(&self, row: usize, buckets: &Buckets) -> Bar {
         let ts = self.ts[row];
         Bar {
             ts,
-            ts_end: timeframe.bucket(ts).1,
+            ts_end: buckets.bucket(ts).1,
             open: self.open[row],
             high: self.high[row],
             low: self.low[row],

@@ -42,7 +42,7 @@ impl Series {
         let mut columns = Columns::with_capacity(part.len());
         part.copy_to(0..part.len(), &mut columns);
         let tail = Tail::new(columns.len());
-        (0..columns.len()).for_each(|row| tail.push(&columns.bar(row, self.timeframe)));
+        (0..columns.len()).for_each(|row| tail.push(&columns.bar(row, &self.buckets)));
         Arc::new(tail)
     }
 
@@ -53,7 +53,7 @@ impl Series {
             let stop = end.min(row + BLOCK);
             let mut columns = Columns::with_capacity(stop - row);
             self.copy_rows(row..stop, &mut columns);
-            if (0..columns.len()).any(|row| asked(&columns.bar(row, self.timeframe))) {
+            if (0..columns.len()).any(|row| asked(&columns.bar(row, &self.buckets))) {
                 return true;
             }
             row = stop;

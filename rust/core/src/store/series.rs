@@ -2,7 +2,7 @@
 
 use super::chunk::{Chunk, Columns};
 use super::tail::Tail;
-use crate::bars::{Bar, Timeframe};
+use crate::bars::{Bar, Buckets};
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use std::ops::Range;
@@ -83,7 +83,7 @@ fn rows_before(tail: &Tail, len: usize, ts: i64) -> usize {
 /// What readers see of one series.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
-    pub(crate) timeframe: Timeframe,
+    pub(crate) buckets: Buckets,
     parts: Arc<[Part]>,
     tail: Arc<Tail>,
     /// How many bars had been appended, ever, before the tail's first.
@@ -93,9 +93,9 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    pub(crate) fn new(timeframe: Timeframe, retain: usize) -> Self {
+    pub(crate) fn new(buckets: Buckets, retain: usize) -> Self {
         let tail = Arc::new(Tail::new(TAIL.start.min(retain.max(1))));
-        Self { timeframe, parts: Arc::new([]), tail, appended_before: 0, dropped: false }
+        Self { buckets, parts: Arc::new([]), tail, appended_before: 0, dropped: false }
     }
 
     fn part_rows(&self) -> usize {
@@ -193,14 +193,14 @@ impl Series {
         let end = self.visible_rows(appended);
         let mut columns = Columns::default();
         self.copy_rows(end.saturating_sub(1)..end, &mut columns);
-        (columns.len() > 0).then(|| columns.bar(0, self.timeframe))
+        (columns.len() > 0).then(|| columns.bar(0, &self.buckets))
     }
 
     /// All bars with `from <= ts < to`. For the writer, to whom every row is visible.
     pub(crate) fn range(&self, from: i64, to: i64) -> Vec<Bar> {
         let mut columns = Columns::default();
         self.copy_rows(self.rows_before(from)..self.rows_before(to), &mut columns);
-        (0..columns.len()).map(|row| columns.bar(row, self.timeframe)).collect()
+        (0..columns.len()).map(|row| columns.bar(row, &self.buckets)).collect()
     }
 
     /// The same series with bars (ascending, distinct) put in, in place of those of equal label, in
@@ -229,7 +229,7 @@ impl Series {
             series.tail = Arc::new(Tail::new(self.tail.capacity()));
         }
         let mut parts = self.parts[..begin].to_vec();
-        for columns in merge(&old, bars, self.timeframe, largest_part(retain)) {
+        for columns in merge(&old, bars, &self.buckets, largest_part(retain)) {
             parts.push(Part::Chunk(Arc::new(columns.into_chunk()?)));
         }
         if !touches_tail {
@@ -343,7 +343,7 @@ fn groups(parts: &[Part], largest: usize) -> Vec<Range<usize>> {
 
 /// Old rows and new bars in order of time, in pieces of at most `rows`; a new bar takes the place of
 /// an old row of its label.
-fn merge(old: &Columns, new: &[Bar], timeframe: Timeframe, rows: usize) -> Vec<Columns> {
+fn merge(old: &Columns, new: &[Bar], buckets: &Buckets, rows: usize) -> Vec<Columns> {
     let mut left = old.len() + new.len();
     let mut pieces: Vec<Columns> = Vec::new();
     let mut push = |bar: &Bar| {
@@ -358,14 +358,14 @@ fn merge(old: &Columns, new: &[Bar], timeframe: Timeframe, rows: usize) -> Vec<C
     let mut row = 0;
     for bar in new {
         while row < old.len() && old.ts[row] < bar.ts {
-            push(&old.bar(row, timeframe));
+            push(&old.bar(row, buckets));
             row += 1;
         }
         row += usize::from(row < old.len() && old.ts[row] == bar.ts);
         push(bar);
     }
     for row in row..old.len() {
-        push(&old.bar(row, timeframe));
+        push(&old.bar(row, buckets));
     }
     pieces
 }

@@ -8,7 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, RecordBatch};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Bar, Empty, Late, Source, Timeframe};
+use tickwire_core::bars::{Alignment, Bar, Empty, Late, Source, Timeframe};
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Snapshot;
@@ -33,6 +33,7 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         tick_size: 0.25,
         rules: Rules { band: Action::Off, skew: Action::Off, ..Rules::default() },
         sources: vec![Source::Trade],
+        alignment: Alignment::Utc,
         lateness_ns: 0,
         late: Late::Reject,
         empty: Empty::Skip,

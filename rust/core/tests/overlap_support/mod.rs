@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tickwire_core::Spec;
-use tickwire_core::bars::{Empty, Late, Source};
+use tickwire_core::bars::{Alignment, Empty, Late, Source};
 use tickwire_core::decode::Decoder;
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
@@ -79,6 +79,7 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         tick_size: 0.25,
         rules: Rules { band: Action::Off, ..Rules::default() },
         sources: vec![Source::Trade],
+        alignment: Alignment::Utc,
         lateness_ns: 0,
         late: Late::Reject,
         empty: Empty::Skip,
