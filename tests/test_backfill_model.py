@@ -28,7 +28,14 @@ from tickwire.tasks import Tasks
 
 GRACE_NS = NS // 2
 SETTINGS = BackfillSettings(
-    settle_s=1.0, quiet_s=20.0, retry_min_s=0.5, retry_max_s=4.0, attempts=12, page_bars=200, worth_bars=30
+    settle_s=1.0,
+    quiet_s=20.0,
+    retry_min_s=0.5,
+    retry_max_s=4.0,
+    attempts=12,
+    page_bars=200,
+    worth_bars=30,
+    portion_bars=40,
 )
 # The engine's timeframes, and those of the history.
 LADDERS = [

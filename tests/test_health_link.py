@@ -16,7 +16,7 @@ import pytest
 from effort import LONG
 from health_signals import FINE, once, signals
 from tickwire.health import TERMS, HealthModel, Signals
-from tickwire.session import CME
+from tickwire.sessions import CME
 
 HOUR_S = 3_600.0
 

@@ -456,21 +456,59 @@ def test_a_renewal_that_fails_or_hangs_leaves_the_token_in_place(clock: HandCloc
     client.share.detach()
 
 
-def test_a_token_refused_while_its_renewal_is_under_way_waits_for_that(pool: Pool, clock: HandClock) -> None:
-    source, gate = Source(clock), threading.Event()
+@pytest.mark.parametrize(
+    "end", [Login.refused, Login.logged_out, lambda login, _: login.logout()], ids=["401", "told", "asked"]
+)
+def test_a_login_waits_for_no_renewal_of_a_token_that_is_worthless(
+    pool: Pool, clock: HandClock, end: Callable[[Login, Token | None], None]
+) -> None:
+    source, gate, calls = Source(clock), threading.Event(), iter(range(2))
     login = Login(source, clock=clock)
     client = Client(login)
     first = login.token()
-    source.before = lambda: gate.wait() and None
+    # The renewal hangs, the login does not.
+    source.before = lambda: next(calls) == 0 and gate.wait() and None  # type: ignore[assignment,return-value]
     advance_to_renewal(login, clock)
     until(lambda: source.renewals == 1)
-    login.refused(first)
+    end(login, first)
+    assert login.status()["given_up"] == login.status()["hanging"] == 1
     waiting = [pool.submit(login.token) for _ in range(2)]
-    until(lambda: len(login._waiting) == 2)
-    gate.set()
+    if end is Login.logged_out:
+        until(lambda: len(login._waiting) == 2)
+        clock.advance(LoginLimits().relogin_max_s)
     tokens = {id(one.result(PATIENCE_S)) for one in waiting}
     assert len(tokens) == 1
-    assert (source.logins, source.renewals, source.most_at_once) == (1, 1, 1)
+    assert (source.logins, source.renewals) == (2, 1)
+    second = login.token()
+    gate.set()
+    until(lambda: login.status()["hanging"] == 0)
+    assert login.status()["discarded"] == 1
+    assert login.token() is second
+    client.share.detach()
+
+
+def test_an_async_renewal_of_a_token_that_is_refused_is_cancelled(clock: HandClock) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    class Slow(Source):
+        async def renew(self, token: Token) -> str:  # type: ignore[override]
+            began.set()
+            try:
+                await asyncio.sleep(3_600)
+            finally:
+                ended.set()
+            return ""
+
+    login = Login(Slow(clock), clock=clock)
+    client = Client(login)
+    first = login.token()
+    advance_to_renewal(login, clock)
+    assert began.wait(PATIENCE_S)
+    login.refused(first)
+    assert ended.wait(PATIENCE_S)
+    until(lambda: login.status()["hanging"] == 0)
+    assert login.token() is not first
+    assert not [told for told in client.told if told[0] == "TokenRenewalFailed"]
     client.share.detach()
 
 

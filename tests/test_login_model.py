@@ -28,6 +28,7 @@ class AnyLogin(RuleBasedStateMachine):
         self.now_s = 1_000.0
         self.under_way: Fetch | None = None
         self.left_behind: list[Fetch] = []
+        self.given_up = self.discarded = 0
         self.held: dict[str, Token] = {}
         self.bad: set[Token] = set()
         self.sessions: list[set[Token]] = [set()]
@@ -85,10 +86,25 @@ class AnyLogin(RuleBasedStateMachine):
         fetch = self.under_way
         self.told(self.state.give_up_late(self.now_s))
         if fetch is not None and self.now_s >= fetch.deadline_s:
-            self.left_behind.append(fetch)
+            self.leave_behind()
             self.has_failed(fetch, 0.0)
-            self.under_way = None
-        assert (self.state.flight is None) == (self.under_way is None)
+        assert self.state.flight is self.under_way
+
+    def leave_behind(self) -> None:
+        assert self.under_way is not None
+        self.left_behind.append(self.under_way)
+        self.given_up += 1
+        self.under_way = None
+
+    def worthless(self) -> None:
+        """The token has become worthless: a renewal of it is given up, a login under way is not."""
+        if self.under_way is not None and self.under_way.kind == "renewal":
+            self.leave_behind()
+        assert self.state.flight is self.under_way
+        assert self.state.usable(self.now_s, 10**9) is None
+        # What a login waits for is a login under way, its own delay, or that calls return: no renewal.
+        if self.under_way is None and len(self.left_behind) < LIMITS.hanging:
+            assert self.state.begin_s() < math.inf
 
     @rule(seconds=STEPS)
     def wait(self, seconds: float) -> None:
@@ -105,16 +121,14 @@ class AnyLogin(RuleBasedStateMachine):
     @rule(life_s=LIVES, hub=HUBS)
     def delivers(self, life_s: float | None, hub: str) -> None:
         fetch, token = self.lands(), Token("t")
-        is_void = fetch.kind == "renewal" and fetch.base not in self.sessions[-1]
         if fetch.kind == "login":
             self.sessions.append(set())
-        self.told(self.state.delivered(fetch, token, life_s, self.now_s), may_be="Renewed")
-        if is_void:
-            assert self.state.usable(self.now_s, fetch.number) is not token
         else:
-            self.sessions[-1].add(token)
-            assert self.state.usable(self.now_s, fetch.number) in (token, None)
-            self.held[hub] = token
+            assert fetch.base in self.sessions[-1]
+        self.told(self.state.delivered(fetch, token, life_s, self.now_s), may_be="Renewed")
+        self.sessions[-1].add(token)
+        assert self.state.usable(self.now_s, fetch.number) in (token, None)
+        self.held[hub] = token
 
     @precondition(lambda self: self.under_way is not None and self.under_way.base is not None)
     @rule(has_successor=st.booleans())
@@ -150,6 +164,7 @@ class AnyLogin(RuleBasedStateMachine):
         before = (self.state.usable(self.now_s, 10**9), self.state.flight)
         if delivers:
             assert self.state.delivered(fetch, Token("late"), 100.0, self.now_s) is None
+            self.discarded += 1
         else:
             assert self.state.failed(fetch, LoginFailed("late"), self.now_s) is None
         assert before == (self.state.usable(self.now_s, 10**9), self.state.flight)
@@ -160,10 +175,12 @@ class AnyLogin(RuleBasedStateMachine):
     def is_refused(self, hub: str) -> None:
         token = self.held.pop(hub, None)
         if token is not None:
-            if self.state.is_current(token):
-                self.causes += 1
+            was_current = self.state.is_current(token)
             self.bad.add(token)
             self.state.refused(token, self.now_s)
+            if was_current:
+                self.causes += 1
+                self.worthless()
 
     @rule(hubs=st.sampled_from([("market",), ("user",), ("market", "user"), ("user", "market")]))
     def is_logged_out(self, hubs: tuple[str, ...]) -> None:
@@ -178,6 +195,7 @@ class AnyLogin(RuleBasedStateMachine):
                 self.sessions.append(set())
                 self.causes += 1
                 self.logouts.append(self.now_s)
+                self.worthless()
                 if self.under_way is None:
                     self.not_before_s = max(self.not_before_s, self.now_s + LIMITS.relogin_min_s)
                 recent = self.logouts[-LIMITS.logouts :]
@@ -228,6 +246,8 @@ class AnyLogin(RuleBasedStateMachine):
     def counts_add_up(self) -> None:
         assert self.state.counts.logouts == len(self.logouts)
         assert self.state.counts.logins <= self.logins
+        assert self.state.counts.given_up == self.given_up
+        assert self.state.counts.discarded == self.discarded
 
 
 TestAnyLogin = AnyLogin.TestCase
@@ -296,6 +316,39 @@ def test_a_token_refused_at_once_teaches_nothing() -> None:
     assert state.renewal_s() is None
 
 
+def test_a_login_that_follows_a_refusal_waits_for_no_renewal() -> None:
+    state = LoginState(LIMITS, "source", renewable=True, reuse=True)
+    token, late, new = Token("t"), Token("late"), Token("new")
+    state.delivered(state.begin_login(0.0), token, 100.0, 0.0)
+    renewal = state.begin_renewal(90.0)
+    assert renewal is not None
+    state.refused(token, 90.5)
+    assert state.flight is None
+    assert (state.counts.given_up, len(state.hanging)) == (1, 1)
+    assert state.begin_s() <= 90.5
+    login = state.begin_login(90.5)
+    # Whichever of the two comes first.
+    assert state.delivered(renewal, late, 100.0, 91.0) is None
+    assert state.usable(91.0) is None
+    assert state.delivered(login, new, 100.0, 91.5) is not None
+    assert state.usable(91.5) is new
+    assert (state.counts.discarded, len(state.hanging)) == (1, 0)
+
+
+def test_a_renewal_that_comes_back_after_the_login_does_not_take_its_place() -> None:
+    state = LoginState(LIMITS, "source", renewable=True, reuse=True)
+    token, new = Token("t"), Token("new")
+    state.delivered(state.begin_login(0.0), token, 100.0, 0.0)
+    renewal = state.begin_renewal(90.0)
+    assert renewal is not None
+    state.refused(token, 90.0)
+    state.delivered(state.begin_login(90.0), new, 100.0, 90.0)
+    due_s = state.renewal_s()
+    assert state.delivered(renewal, Token("late"), 1_000.0, 95.0) is None
+    assert state.usable(95.0) is new
+    assert state.renewal_s() == due_s
+
+
 def test_a_renewal_of_a_session_that_has_ended_meanwhile_is_not_taken() -> None:
     state = LoginState(LIMITS, "source", renewable=True, reuse=True)
     token, late = Token("t"), Token("late")
@@ -303,11 +356,26 @@ def test_a_renewal_of_a_session_that_has_ended_meanwhile_is_not_taken() -> None:
     renewal = state.begin_renewal(90.0)
     assert renewal is not None
     assert state.logged_out(token, 90.0)
-    assert math.isinf(state.begin_s()), "one call at a time"
+    assert 92.0 <= state.begin_s() <= 95.0
     assert state.delivered(renewal, late, 100.0, 91.0) is None
     assert state.usable(91.0) is None
-    assert 92.0 <= state.begin_s() <= 95.0
     assert not state.logged_out(late, 91.0)
+
+
+def test_renewals_that_hang_leave_a_place_for_the_login() -> None:
+    state = LoginState(LIMITS, "source", renewable=True, reuse=True)
+    now_s = 0.0
+    state.delivered(state.begin_login(now_s), Token("t"), 86_400.0, now_s)
+    started = 0
+    while state.renewal_s() is not None:
+        now_s = state.renewal_s() or now_s
+        state.give_up_late(now_s)
+        started += state.begin_renewal(now_s) is not None
+    assert started == len(state.hanging) == LIMITS.hanging - 1
+    token = state.usable(now_s)
+    assert token is not None
+    state.refused(token, now_s)
+    assert state.begin_s() <= now_s
 
 
 def test_credentials_that_have_become_wrong_end_nothing_while_the_token_is_good() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
-from hubs import PATIENCE_S
+from hubs import PATIENCE_S, no_leftovers
 from tickwire.clock import Clock
 from tickwire.pause import Pause, run_alone
 from tickwire.wakeup import Stopped
@@ -57,11 +58,31 @@ async def fails() -> str:
     raise OSError("failed")
 
 
+async def is_tidied_up_after_in_vain() -> None:
+    """Ctrl-C comes while the loop is being shut down."""
+
+    async def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    asyncio.get_running_loop().shutdown_asyncgens = interrupt  # type: ignore[method-assign]
+
+
 def test_a_coroutine_runs_on_a_loop_of_its_own() -> None:
     pause = Pause(Clock())
     assert run_alone(answer, pause) == "answer"
     with pytest.raises(OSError, match="failed"):
         run_alone(fails, pause)
+
+
+def test_what_fails_outside_the_coroutine_leaves_no_loop_behind() -> None:
+    def makes_none() -> Any:
+        raise OSError("not made")
+
+    with no_leftovers():
+        with pytest.raises(OSError, match="not made"):
+            run_alone(makes_none, Pause(Clock()))
+        with pytest.raises(KeyboardInterrupt):
+            run_alone(is_tidied_up_after_in_vain, Pause(Clock()))
 
 
 def test_a_coroutine_runs_beside_a_loop_that_is_running_here() -> None:

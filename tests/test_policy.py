@@ -45,7 +45,8 @@ FALLS_UNDER: list[tuple[ConnectionFailed, str]] = [
     (SubscribeRefused("x"), "subscribe refused"),
     (HubClosed("x", allow_reconnect=True), "closed, come back"),
     (HubClosed("x", allow_reconnect=False), "closed"),
-    (ProxyRefused("x", status=407), "proxy refused"),
+    *((ProxyRefused("x", status=status), "proxy failed") for status in (502, 503, 504)),
+    *((ProxyRefused("x", status=status), "proxy refused") for status in (403, 407, 500, 599)),
     (ConnectTimeout("x"), "timed out"),
     (ConnectTimeout("x", fault="silent"), "silent"),
     (ConnectionFailed("x"), "link lost"),
@@ -57,7 +58,7 @@ FALLS_UNDER: list[tuple[ConnectionFailed, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("error", "fault"), FALLS_UNDER, ids=[f"{f}-{type(e).__name__}" for e, f in FALLS_UNDER]
+    ("error", "fault"), FALLS_UNDER, ids=[f"{f}-{number}" for number, (_, f) in enumerate(FALLS_UNDER)]
 )
 def test_each_failure_falls_under_its_row(error: ConnectionFailed, fault: str) -> None:
     assert rule_for(error).fault == fault

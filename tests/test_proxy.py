@@ -18,6 +18,7 @@ from tickwire.client import Client
 from tickwire.connecting import connect
 from tickwire.errors import ConfigError, ConnectionFailed, ConnectTimeout, ProxyRefused
 from tickwire.link_limits import LinkLimits
+from tickwire.policy import Failure
 from tickwire.proxy import Proxies, Proxy, Tunnel
 from tickwire.route import Route
 
@@ -214,15 +215,11 @@ def test_the_environment_s_proxy_is_left_alone_unless_asked_for(monkeypatch: pyt
             "407 Proxy Authentication Required: it wants a user",
         ),
         (answered("HTTP/1.1 403 Forbidden"), "403 Forbidden: it does not allow this host or port"),
-        (
-            answered("HTTP/1.0 502 Bad Gateway\r\nContent-Length: 9999"),
-            "502 Bad Gateway: it cannot reach the hub",
-        ),
         (answered("HTTP/1.1 599 Odd"), "HTTP 599: ask whoever runs it"),
         (answered("HTTP/1.1 101 Switching Protocols"), "101 Switching Protocols"),
         (asks_for("something else"), "407"),
     ],
-    ids=["407", "403", "502", "599", "101", "wrong credentials"],
+    ids=["407", "403", "599", "101", "wrong credentials"],
 )
 def test_a_proxy_that_refuses_is_named_with_its_status(script: Script, words: str) -> None:
     with no_leftovers(), HandmadeHub(park) as hub, HandmadeHub(script) as proxy:
@@ -236,6 +233,19 @@ def test_a_proxy_that_refuses_is_named_with_its_status(script: Script, words: st
         assert str(caught.value.status) in words
         assert caught.value.fault == "proxy"
         assert hub.connections == []
+
+
+@pytest.mark.parametrize("status", ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"])
+def test_a_proxy_that_cannot_reach_the_hub_for_a_while_is_asked_again(status: str) -> None:
+    refusal = answered(f"HTTP/1.0 {status}\r\nContent-Length: 9999")
+    failures: list[Failure] = []
+    with HandmadeHub(good(1)) as hub, HandmadeHub(refusal, refusal, tunnel) as proxy:
+        address, limits = f"http://127.0.0.1:{proxy.port}", LinkLimits(backoff_min_s=0.01)
+        with client_of(hub.url, proxy=address, limits=limits, process_failure=failures.append) as client:
+            assert client.state == "live"
+        assert len(proxy.connections) == 3
+    assert [failure.fault for failure in failures] == ["proxy failed"] * 2
+    assert f"HTTP {status}: " in str(failures[0].error)
 
 
 @pytest.mark.parametrize(

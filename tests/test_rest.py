@@ -15,10 +15,12 @@ from tickwire import rest as rest_module
 from tickwire import sim
 from tickwire.auth import Secret, Token
 from tickwire.errors import ConfigError, RequestFailed
+from tickwire.pause import Pause, run_alone
 from tickwire.proxy import Proxies
 from tickwire.ratelimit import RateLimit
 from tickwire.rest import Rest, parse_url
 from tickwire.sim.routes import Answer, json_answer
+from virtual_time import VirtualClock
 
 PATH = "/api/Echo"
 
@@ -181,6 +183,19 @@ def test_a_server_that_is_asked_too_often_is_left_alone_for_a_while() -> None:
         assert caught.value.retry_after_s is not None
         assert 3500.0 < caught.value.retry_after_s <= 3600.0
         assert len(hub.requests) == 1
+
+
+def test_whose_turn_has_not_come_waits_by_the_clock_given() -> None:
+    clock = VirtualClock()
+    # Real time would take an hour, and the clock would not have moved.
+    hub = sim.Hub(clock=clock)
+    hub._core.routes[PATH] = lambda request, body: json_answer({})
+    with hub:
+        rest = make(base(hub), other=RateLimit(2, 3_600.0), clock=clock)
+        for _ in range(5):
+            run_alone(lambda: rest.post(PATH, {}, token=None, time_limit_s=7_200.0), Pause(clock))
+        assert 7_200.0 <= clock.elapsed_s < 7_300.0
+        assert len(hub.requests) == 5
 
 
 def test_paths_with_a_limit_of_their_own_do_not_share_the_others() -> None:

@@ -12,8 +12,9 @@ import polars as pl
 import pytest
 
 from tickwire.errors import ConfigError
-from tickwire.session import ALWAYS, CME, Session
-from tickwire.session_hours import EVERY_DAY
+from tickwire.session import Session
+from tickwire.session_hours import EVERY_DAY, Hours
+from tickwire.sessions import ALWAYS, CME
 
 MINUTE_NS = 60 * 10**9
 START_NS = int(dt.datetime(2024, 1, 1, tzinfo=dt.UTC).timestamp()) * 10**9
@@ -178,14 +179,19 @@ def test_from_many_threads() -> None:
 
 
 def test_a_session_is_a_value() -> None:
-    again = Session("America/Chicago", "17:00", "16:00")
+    again = Session("America/Chicago", hours=CME.hours)
     again.is_open(START_NS)
     assert again == CME
     assert hash(again) == hash(CME)
     assert pickle.loads(pickle.dumps(again)) == CME
-    assert repr(CME) == (
-        "Session(zone='America/Chicago', open='17:00', close='16:00', days=('mon', 'tue', 'wed', 'thu', 'fri'), "
-        "break_start=None, break_end=None)"
+    london = Session("Europe/London", "08:00", "16:30", holidays=["2026-12-25"])
+    assert london == Session(
+        "Europe/London", hours=[Hours("08:00", "16:30")], holidays=[dt.date(2026, 12, 25)]
+    )
+    assert repr(london) == (
+        "Session(zone='Europe/London', hours=(Hours(open='08:00', close='16:30', kind='regular', "
+        "days=('mon', 'tue', 'wed', 'thu', 'fri'), days_before=0, since=None, until=None),), "
+        "special=((datetime.date(2026, 12, 25), ()),))"
     )
 
 
@@ -209,8 +215,95 @@ def test_a_session_is_a_value() -> None:
         ),
         ({"break_start": "07:00", "break_end": "09:00"}, "break from 07:00"),
         ({"break_start": "16:00", "break_end": "16:30"}, "break from 16:00"),
+        ({"open": None}, "got open=None and close='16:30', expected both, or hours"),
+        ({"open": None, "close": None}, "got no hours, expected open and close"),
+        ({"hours": [Hours("08:00", "09:00")]}, "got open or close beside hours"),
+        ({"open": None, "close": None, "hours": ["08:00"]}, "hours: got '08:00', expected tickwire.Hours"),
+        ({"holidays": "2026-12-25"}, "holidays: got '2026-12-25', expected dates such as"),
+        ({"holidays": ["Christmas"]}, "holidays: got 'Christmas', expected a date such as"),
+        (
+            {"holidays": ["2026-12-25"], "early_closes": {"2026-12-25": "12:30"}},
+            "early_closes: got 2026-12-25 again",
+        ),
+        ({"early_closes": {"2026-12-24": "noon"}}, "early_closes: got 'noon', expected a time of day"),
+        ({"special": {"2026-12-24": ["08:00"]}}, "special: got '08:00', expected tickwire.Hours"),
+        (
+            {"special": {"2026-12-24": [Hours("08:00", "12:00"), Hours("11:00", "13:00")]}},
+            "got hours of 2026-12-24 and 2026-12-24 that overlap",
+        ),
     ],
 )
 def test_hours_that_cannot_be_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Session(**{"zone": "Europe/London", "open": "08:00", "close": "16:30"} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "any"}, "kind: got 'any', expected a name such as \"regular\""),
+        ({"kind": "two words"}, "kind: got 'two words'"),
+        ({"days": ("monday",)}, "days: got"),
+        ({"days_before": 7}, "days_before: got 7, expected a number of days, 0 to 6"),
+        ({"since": "June"}, "since: got 'June', expected a date such as"),
+        (
+            {"since": "2026-01-02", "until": "2026-01-01"},
+            "until: got 2026-01-01, expected a day not before since=",
+        ),
+        ({"open": "00:10 Frankfurt"}, "open: got 'Frankfurt', expected a time zone"),
+    ],
+)
+def test_parts_of_a_day_that_cannot_be_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Hours(**{"open": "08:00", "close": "16:30"} | changes)
+
+
+def test_hours_that_overlap_only_when_they_meet_are_refused() -> None:
+    new = Hours("07:00", "12:00", since="2021-01-04")
+    with pytest.raises(ConfigError, match="got hours of 2021-01-04 and 2021-01-04 that overlap"):
+        Session("UTC", hours=[Hours("08:00", "16:00"), new])
+    Session("UTC", hours=[Hours("08:00", "16:00", until="2021-01-03"), new])
+    with pytest.raises(ConfigError, match="that are not in the order of their days"):
+        Session("UTC", hours=[Hours("08:00", "09:00"), Hours("10:00", "11:00", days_before=3)])
+
+
+def test_special_days() -> None:
+    session = Session(
+        "America/Chicago",
+        "17:00",
+        "16:00",
+        holidays=lambda year: [dt.date(year, 12, 25)],
+        early_closes={"2026-11-27": "12:15", dt.date(2026, 12, 24): "12:15"},
+        special={"2026-11-26": [Hours("17:00", "12:00"), Hours("14:00", "15:00", kind="late")]},
+    )
+    # The whole trading day of Christmas, which begins in the evening of the 24th.
+    assert not session.is_open(ns("2026-12-24T17:30:00-06:00"))
+    assert session.next_change_ns(ns("2026-12-24T12:15:00-06:00")) == ns("2026-12-27T17:00:00-06:00")
+    assert session.is_open(ns("2026-11-25T17:00:00-06:00"))
+    assert session.next_change_ns(ns("2026-11-25T17:00:00-06:00")) == ns("2026-11-26T12:00:00-06:00")
+    assert session.at(ns("2026-11-26T14:30:00-06:00")).kind == "late"
+    assert session.at(ns("2026-11-26T16:30:00-06:00")).day == dt.date(2026, 11, 27)
+    assert session.next_change_ns(ns("2026-11-26T17:00:00-06:00")) == ns("2026-11-27T12:15:00-06:00")
+    assert len(session.holidays) == 131
+    assert session.only("late").next_change_ns(START_NS) == ns("2026-11-26T14:00:00-06:00")
+
+
+def test_an_early_close_ends_the_parts_that_come_later() -> None:
+    session = Session(
+        "Europe/London",
+        hours=[Hours("08:00", "16:30"), Hours("16:30", "16:40", kind="auction")],
+        early_closes={"2026-12-24": "12:30"},
+    )
+    assert session.special == ((dt.date(2026, 12, 24), (Hours("08:00", "12:30"),)),)
+
+
+def test_a_market_that_has_ended() -> None:
+    session = Session("UTC", hours=[Hours("08:00", "16:00", until="2026-01-02")])
+    end = ns("2026-01-02T16:00:00+00:00")
+    assert session.next_change_ns(end - 1) == end
+    assert session.next_change_ns(end) is None
+    assert session.at(end) == (False, None, None, None, None)
+    # From far away.
+    assert Session("UTC", hours=[Hours("08:00", "16:00", since="2026-01-02")]).next_change_ns(0) == ns(
+        "2026-01-02T08:00:00+00:00"
+    )

@@ -14,9 +14,10 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from . import _core, events
-from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Volumes
+from . import _core, events, sessions
+from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Verdict, Volumes
 from .auth import Token, env
+from .backfill_settings import BackfillSettings
 from .breaker import Breaker, BreakerSettings
 from .calendar import Transition, Zone
 from .client import Client
@@ -51,9 +52,14 @@ from .link_limits import LinkLimits
 from .login import Login
 from .login_limits import LoginLimits
 from .policy import Decision, Failure
+from .rejections import RejectionLimits
 from .route import TokenInQueryWarning
-from .session import ALWAYS, CME, Session
+from .session import Session, SessionState
+from .session_hours import Hours
+from .session_table import SessionTable
+from .sessions import ALWAYS, CME
 from .subscription import Subscription
+from .validator import Validator
 
 if TYPE_CHECKING:
     from . import sim
@@ -63,6 +69,7 @@ __version__ = _core.__version__
 __all__ = [
     "ALWAYS",
     "CME",
+    "BackfillSettings",
     "Bar",
     "Breaker",
     "BreakerOpen",
@@ -82,6 +89,7 @@ __all__ = [
     "Health",
     "HealthSettings",
     "HistoryFailed",
+    "Hours",
     "HubClosed",
     "Instrument",
     "LinkLimits",
@@ -95,9 +103,12 @@ __all__ = [
     "ProxyRefused",
     "Quote",
     "Receipt",
+    "RejectionLimits",
     "RequestFailed",
     "Rules",
     "Session",
+    "SessionState",
+    "SessionTable",
     "SessionTakenOver",
     "Snapshot",
     "SubscribeRefused",
@@ -110,6 +121,8 @@ __all__ = [
     "Transition",
     "UnknownInstrument",
     "UpgradeRefused",
+    "Validator",
+    "Verdict",
     "Volumes",
     "Zone",
     "__version__",
@@ -117,6 +130,7 @@ __all__ = [
     "env",
     "events",
     "projectx",
+    "sessions",
     "sim",
 ]
 

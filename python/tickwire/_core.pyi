@@ -20,11 +20,15 @@ __all__ = [
     "Snapshot",
     "Subscription",
     "Trade",
+    "Validator",
+    "Verdict",
     "Volumes",
     "WebSocket",
     "Zone",
     "__version__",
     "debug_build",
+    "judged",
+    "set_rules",
 ]
 
 __version__: str
@@ -34,15 +38,37 @@ class _Rules(Protocol):
     @property
     def grid(self) -> str: ...
     @property
+    def limits(self) -> str: ...
+    @property
     def band(self) -> str: ...
+    @property
+    def spike(self) -> str: ...
     @property
     def size(self) -> str: ...
     @property
+    def zero_size(self) -> str: ...
+    @property
+    def outsize(self) -> str: ...
+    @property
     def skew(self) -> str: ...
+    @property
+    def stale(self) -> str: ...
+    @property
+    def backwards(self) -> str: ...
     @property
     def crossed(self) -> str: ...
     @property
+    def locked(self) -> str: ...
+    @property
+    def one_sided(self) -> str: ...
+    @property
+    def duplicate(self) -> str: ...
+    @property
     def allow_negative(self) -> bool: ...
+    @property
+    def price_low(self) -> float | None: ...
+    @property
+    def price_high(self) -> float | None: ...
     @property
     def band_width(self) -> float: ...
     @property
@@ -52,7 +78,19 @@ class _Rules(Protocol):
     @property
     def band_age_ns(self) -> int: ...
     @property
+    def spike_moves(self) -> float: ...
+    @property
+    def spike_ticks(self) -> int: ...
+    @property
+    def outsize_times(self) -> float: ...
+    @property
     def skew_ns(self) -> int: ...
+    @property
+    def stale_ns(self) -> int: ...
+    @property
+    def stale_quote_ns(self) -> int: ...
+    @property
+    def backwards_ns(self) -> int: ...
 
 class _Spec(Protocol):
     @property
@@ -253,6 +291,73 @@ class Snapshot:
         self, timeframe: str, last: int | None = None, *, partial: bool = False, source: str = "trade"
     ) -> pl.DataFrame:
         """The bars of a timeframe as a polars.DataFrame; see `Engine.bars`."""
+
+def set_rules(engine: Engine, symbol: str, rules: _Rules) -> None:
+    """Judge all later ticks of an instrument by these rules."""
+
+def judged(engine: Engine, symbol: str | None, flagged: bool, last: int | None) -> pl.DataFrame:
+    """The newest ticks that were rejected or flagged, of one instrument or of all."""
+
+@final
+class Verdict:
+    """What was found of a tick; true if it was accepted."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the tick may be used."""
+    @property
+    def reason(self) -> str | None:
+        """The rule that it broke if not."""
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The rules that it broke if so."""
+    @property
+    def spike(self) -> tuple[Trade | Quote, ...]:
+        """The ticks before it that it shows to have been a spike, oldest first."""
+    def __bool__(self) -> bool: ...
+
+@disjoint_base
+class Validator:
+    def __new__(cls, symbol: str, rules: _Rules, tick_size: float, stamp_arrival: bool) -> Self: ...
+    def trade(
+        self, ts_event: int | None, price: float, size: float, side: int = 0, ts_recv: int | None = None
+    ) -> Verdict:
+        """Judge one trade."""
+    def quote(
+        self,
+        ts_event: int | None,
+        bid: float,
+        ask: float,
+        bid_size: float = ...,
+        ask_size: float = ...,
+        ts_recv: int | None = None,
+        *,
+        last: float = ...,
+    ) -> Verdict:
+        """Judge one quote. A side, size or last price that is absent is NaN."""
+    def stats(self) -> dict[str, Any]:
+        """Counts of ticks, as of `Engine.stats`."""
+    def _trades(
+        self,
+        ts_event: NDArray[np.int64],
+        price: NDArray[np.float64],
+        size: NDArray[np.float64],
+        side: NDArray[np.int8] | None,
+        ts_recv: NDArray[np.int64] | None,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]: ...
+    def _quotes(
+        self,
+        ts_event: NDArray[np.int64],
+        bid: NDArray[np.float64],
+        ask: NDArray[np.float64],
+        bid_size: NDArray[np.float64] | None,
+        ask_size: NDArray[np.float64] | None,
+        last: NDArray[np.float64] | None,
+        ts_recv: NDArray[np.int64] | None,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]: ...
+    def _set_rules(self, rules: _Rules) -> None: ...
+    @staticmethod
+    def _reasons() -> list[str]: ...
 
 @disjoint_base
 class Engine:

@@ -75,6 +75,7 @@ class Attempt:
             plan.marks.mark(self._lost_ns, self._now_ns())
             link.subscribe(link.step)
             plan.marks.gap(self._lost_ns, self._now_ns(), reason)
+            plan.marks.begin(self._now_ns())
             self.live_since_s = link.live_since_s = plan.clock.monotonic_s()
             on_live()
             plan.tell(
@@ -91,6 +92,8 @@ class Attempt:
             self._drop_swap()
             self._answer_changes(failure)
             self.link.finish(failure)
+            if self.live_since_s is not None:
+                plan.marks.end()
             # The hub's frames are in the traceback, and the traceback in the failure.
             del failure
 

@@ -1,8 +1,9 @@
 """Backfill: what the feed missed, and what was before it, is fetched from a history and put in.
 
 The client says when something is missing (`gap`). Once the bars concerned are closed, a thread asks the
-history for them, and the engine puts them in place of what it has, in all timeframes at once, so that a
-reader sees all of it or none; each bar that changes is told as a `Revision`. With a `seed`, the bars
+history for them, and the engine puts them in place of what it has, some thousand at a time and in all
+timeframes at once: a reader sees all of a portion or none, and a larger bar only with all its parts. Each
+bar that changes is told as a `Revision`, once. With a `seed`, the bars
 before the join are fetched in the same way while live data goes on: the bar that was joined in its
 middle is one of those that were missed, so nothing is left out at the seam and nothing is there twice.
 Without one, a join completes the bars that were open then, of up to a day.
@@ -36,6 +37,7 @@ from .wakeup import Stopped
 if TYPE_CHECKING:
     import polars as pl
 
+    from ._core import Bar
     from .engine import Engine
     from .tasks import Tasks
 
@@ -90,6 +92,8 @@ class Backfiller:
             ("requests", "failures", "late", "done", "given_up", "inserted", "replaced", "revisions"), 0
         )
         self._pending: tuple[Request, ...] = ()
+        self._put_in_ns = 0
+        """Up to when the bars of the request under way are in."""
         self._last_error: str | None = None
 
     def start(self) -> None:
@@ -192,6 +196,7 @@ class Backfiller:
 
     def _serve(self, request: Request) -> None:
         self._counts["requests"] += 1
+        self._put_in_ns = request.start_ns
         try:
             table = self._fetcher.bars(request, self._pause)
             bars = self._checked(request, table)
@@ -207,7 +212,11 @@ class Backfiller:
         self._counts["failures"] += 1
         self._last_error = reason
         now_s = self._clock.monotonic_s()
-        retry_s = self._holes.failed(now_s, permanent=permanent, retry_after_s=retry_after_s)
+        # A bar that cannot be right keeps out those of its portion and after it, not those before.
+        request = request._replace(start_ns=self._put_in_ns)
+        retry_s = self._holes.failed(
+            now_s, permanent=permanent, retry_after_s=retry_after_s, start_ns=request.start_ns
+        )
         self._tell_failed(request, reason, retry_s)
 
     def _tell_failed(self, request: Request, reason: str, retry_s: float | None) -> None:
@@ -298,30 +307,51 @@ class Backfiller:
         return self._engine.bar_span(request.symbol, request.timeframe, ts)[1]
 
     def _replace(self, request: Request, bars: pl.DataFrame, start_ns: int, end_ns: int) -> None:
-        inside = bars.filter(bars["ts"].is_between(start_ns, end_ns, closed="left"))
-        counts, revised = self._engine.replace_bars(
-            request.symbol, request.timeframe, inside, start_ns, end_ns
-        )
-        self._counts["done"] += 1
-        self._counts["revisions"] += len(revised)
-        for name in ("inserted", "replaced"):
-            self._counts[name] += counts[name]
-        for bar in revised:
-            self._tell(
-                Revision,
-                symbol=bar.symbol,
-                timeframe=bar.timeframe,
-                source=bar.source,
-                bar_ts=bar.ts,
-                revision=bar.revision,
-                complete=bar.complete,
+        done = dict.fromkeys(("inserted", "replaced"), 0)
+        portion_ns = start_ns
+        while portion_ns < end_ns:
+            until_ns = self._portion_end(request, portion_ns, end_ns)
+            inside = bars.filter(bars["ts"].is_between(portion_ns, until_ns, closed="left"))
+            counts, revised = self._engine.replace_bars(
+                request.symbol, request.timeframe, inside, portion_ns, until_ns
             )
+            if self._put_in_ns == portion_ns:
+                self._put_in_ns = until_ns
+            portion_ns = until_ns
+            for name in done:
+                done[name] += counts[name]
+                self._counts[name] += counts[name]
+            self._counts["revisions"] += len(revised)
+            for bar in revised:
+                self._tell_revision(bar)
+        self._counts["done"] += 1
         self._tell(
             BackfillDone,
             symbol=request.symbol,
             timeframe=request.timeframe,
             start_ns=start_ns,
             end_ns=end_ns,
-            inserted=counts["inserted"],
-            replaced=counts["replaced"],
+            **done,
+        )
+
+    def _portion_end(self, request: Request, start_ns: int, end_ns: int) -> int:
+        symbol, timeframe = request.symbol, request.timeframe
+
+        def span(timeframe: str, ts: int) -> tuple[int, int]:
+            return self._engine.bar_span(symbol, timeframe, ts)
+
+        # Asked anew each time: a bar that was open when it was cut may have closed since.
+        closed_ns = self._closed_ns(symbol) or end_ns
+        most = self._settings.portion_bars
+        return self._tree.portion_end(timeframe, span, start_ns, end_ns, most, closed_ns)
+
+    def _tell_revision(self, bar: Bar) -> None:
+        self._tell(
+            Revision,
+            symbol=bar.symbol,
+            timeframe=bar.timeframe,
+            source=bar.source,
+            bar_ts=bar.ts,
+            revision=bar.revision,
+            complete=bar.complete,
         )

@@ -32,6 +32,8 @@ class BackfillSettings:
         hanging: calls beyond their time limit that may not have returned; with so many, no other is made.
         page_bars: bars that are put in at once; a few more are asked for, which should fit a page of the
             server's.
+        portion_bars: about so many of them at a time, while ticks of the instrument wait. Larger bars that
+            are closed are not cut, so it may be more: with daily bars, the seconds of a whole day.
         seed_pages, gap_pages: pages of a timeframe in a seed or a gap, before larger timeframes are asked
             for what lies before.
         worth_bars: bars of a hole that are fetched before the rest of it has been closed.
@@ -45,6 +47,7 @@ class BackfillSettings:
     attempts: int = 20
     hanging: int = 2
     page_bars: int = 19_900
+    portion_bars: int = 2_000
     seed_pages: int = 1
     gap_pages: int = 10
     worth_bars: int = 60

@@ -266,7 +266,7 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         """State, hub and counters at this moment; plain values, ready for JSON."""
-        wanted, health = self._parts.wanted, self.health()
+        wanted, health, late = self._parts.wanted, self.health(), self._machinery.marks.late
         return {
             "hub": str(self._parts.route.address),
             "subscriptions": len(wanted.all()),
@@ -276,6 +276,7 @@ class Client:
             "callbacks": {handler.name: handler.stats() for handler in self._callbacks.handlers},
             "breakers": {name: status.state for name, status in self._breakers.snapshot().items()},
             "tasks": self._tasks.stats(),
+            "late": {"ticks": late.ticks, "gaps": late.told},
             "history": self._backfiller.status() if self._backfiller is not None else None,
             "login": self._parts.login.status(),
         } | self._supervisor.status()
@@ -290,7 +291,9 @@ class Client:
             raise ConfigError(f"a client is used once; this one is {self.state}, call connect() for another")
 
     def _start(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        self._attachment = self._parts.login.attach(self._tell, loop=loop, tasks=self._tasks)
+        self._attachment = self._parts.login.attach(
+            self._tell, on_ended=self._supervisor.login_ended, loop=loop, tasks=self._tasks
+        )
         if self._backfiller is not None:
             self._backfiller.start()
         self._callbacks.start(loop)

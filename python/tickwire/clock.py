@@ -8,11 +8,14 @@ adjusted while a program runs and the second never goes back.
 
 from __future__ import annotations
 
+import asyncio
 import selectors
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "ClockLoop"]
 
 
 class Clock:
@@ -40,3 +43,42 @@ class Clock:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+class ClockLoop(asyncio.SelectorEventLoop):
+    """An event loop on a clock: its timers go by it, and its waiting is the clock's business."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(_ClockSelector(clock))
+        self._given_clock = clock
+
+    def time(self) -> float:
+        """Seconds of the clock."""
+        return self._given_clock.monotonic_s()
+
+
+class _ClockSelector(selectors.BaseSelector):
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._inner = selectors.DefaultSelector()
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._inner.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.modify(fileobj, events, data)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        return self._clock.select(self._inner, timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._inner.get_key(fileobj)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._inner.get_map()

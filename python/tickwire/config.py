@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from . import _core
 from .alignment import Align, alignment, check_align, hours, zones
+from .asset_rules import BY_ASSET_CLASS, AssetClass
 from .errors import ConfigError
 from .units import duration_ns
 
@@ -75,20 +76,36 @@ def sources(name: str, value: Source | tuple[Source, ...]) -> tuple[Source, ...]
 class Rules:
     """What to do with a tick that breaks a rule: "reject" and count it, "flag" (keep and count) it, or
     "off". A price that is not finite, or not positive where that is not allowed, and a tick without
-    event time are always rejected.
+    event time are always rejected. `Rules.of` knows what suits an asset class.
 
     Attributes:
         grid: prices are multiples of the tick size.
+        limits: prices lie between `price_low` and `price_high`, where those are given.
         band: prices lie within a band around the last accepted price.
-        size: sizes are not negative. Zero-size prints are real; quotes may have no sizes.
+        spike: prices do not jump away and come back at once. That is known when they are back, so that the
+            ticks of a spike, which have been applied, can only be flagged: "flag" or "off".
+        size: sizes are not negative. Quotes may have no sizes.
+        zero_size: trades have a size. Some feeds print trades of size zero that are real.
+        outsize: trades are not `outsize_times` the usual size (a running median).
         skew: event times are not more than `skew_limit` ahead of arrival times, where those are given.
-        crossed: bids are not above asks.
+        stale: event times are not more than `stale_limit` (of quotes `stale_quote_limit`) behind them.
+        backwards: event times do not step back behind the newest of their stream by more than
+            `backwards_limit`.
+        crossed, locked: bids are not above asks, and not equal to them.
+        one_sided: quotes have a bid and an ask.
+        duplicate: a tick is not in event time and all its values the same as the accepted one before it.
+            Prints that look alike are real, so that this is for feeds that are known to repeat themselves.
         allow_negative: prices of zero and less are legal.
+        price_low, price_high: the absolute limits; None for no limit.
         band_width: half width of the band, as a fraction of the last accepted price.
         band_ticks: least half width of the band, in ticks.
-        band_agree: so many off-band ticks in a row that agree with each other move the band.
+        band_agree: so many off-band ticks in a row that agree with each other move the band; as many in a
+            row that are backwards are believed, too.
         band_age: a band older than this, in event time, is not held against a tick.
-        skew_limit: how far event time may be ahead of arrival time.
+        spike_moves: a jump is more than so many times the usual move of the price (a running median) …
+        spike_ticks: … and a spike if at most so many ticks later more than half of it is undone.
+        outsize_times: how many times the usual size is too much.
+        skew_limit, stale_limit, stale_quote_limit, backwards_limit: durations such as "500ms".
     """
 
     grid: Action = "flag"
@@ -102,19 +119,108 @@ class Rules:
     band_agree: int = 3
     band_age: str = "60s"
     skew_limit: str = "5s"
+    limits: Action = field(default="reject", kw_only=True)
+    spike: Action = field(default="off", kw_only=True)
+    zero_size: Action = field(default="off", kw_only=True)
+    outsize: Action = field(default="off", kw_only=True)
+    stale: Action = field(default="off", kw_only=True)
+    backwards: Action = field(default="off", kw_only=True)
+    locked: Action = field(default="off", kw_only=True)
+    one_sided: Action = field(default="off", kw_only=True)
+    duplicate: Action = field(default="off", kw_only=True)
+    price_low: float | None = field(default=None, kw_only=True)
+    price_high: float | None = field(default=None, kw_only=True)
+    spike_moves: float = field(default=20.0, kw_only=True)
+    spike_ticks: int = field(default=3, kw_only=True)
+    outsize_times: float = field(default=1_000.0, kw_only=True)
+    stale_limit: str = field(default="10s", kw_only=True)
+    stale_quote_limit: str = field(default="10s", kw_only=True)
+    backwards_limit: str = field(default="1s", kw_only=True)
     band_age_ns: int = field(init=False, repr=False)
     skew_ns: int = field(init=False, repr=False)
+    stale_ns: int = field(init=False, repr=False)
+    stale_quote_ns: int = field(init=False, repr=False)
+    backwards_ns: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("grid", "band", "size", "skew", "crossed"):
+        for name in RULES:
             choice(name, getattr(self, name), Action)
-        positive("band_width", self.band_width)
-        positive("band_ticks", self.band_ticks)
+        if self.spike == "reject":
+            raise ConfigError(
+                'spike: got "reject", but a spike is known only when its ticks have been applied; use "flag"'
+            )
+        for name in ("band_width", "band_ticks", "spike_moves", "outsize_times"):
+            positive(name, getattr(self, name))
         if not isinstance(self.allow_negative, bool):
             raise ConfigError(f"allow_negative: got {self.allow_negative!r}, expected True or False")
+        self._check_limits()
         count("band_agree", self.band_agree, 1_000_000)
-        object.__setattr__(self, "band_age_ns", duration_ns("band_age", self.band_age))
-        object.__setattr__(self, "skew_ns", duration_ns("skew_limit", self.skew_limit))
+        count("spike_ticks", self.spike_ticks, 1_000)
+        for name, limit in _LIMITS.items():
+            object.__setattr__(self, name, duration_ns(limit, getattr(self, limit)))
+
+    def _check_limits(self) -> None:
+        for name in ("price_low", "price_high"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+                raise ConfigError(f"{name}: got {value!r}, expected a finite number or None")
+        if None not in (self.price_low, self.price_high) and not self.price_low < self.price_high:  # type: ignore[operator]  # not None
+            raise ConfigError(
+                f"price_high: got {self.price_high!r}, expected more than price_low ({self.price_low!r})"
+            )
+
+    @classmethod
+    def of(cls, asset_class: AssetClass, *, tick_size: float, **changes: Any) -> Self:
+        """The rules that suit an asset class, with changes.
+
+        Args:
+            asset_class: "futures", "equity", "fx" or "crypto".
+            tick_size: smallest price step: where prices must be positive, none is below it.
+            changes: any attributes of `Rules`.
+
+        Raises:
+            ConfigError: an argument that cannot work.
+        """
+        choice("asset_class", asset_class, AssetClass)
+        positive("tick_size", tick_size)
+        settings = {**BY_ASSET_CLASS[asset_class], **changes}
+        known = {each.name for each in fields(cls) if each.init}
+        if unknown := sorted(set(settings) - known):
+            raise ConfigError(
+                f"{unknown[0]}: no rule of this name, expected one of {', '.join(sorted(known))}"
+            )
+        if not settings.get("allow_negative", False):
+            settings.setdefault("price_low", tick_size)
+        return cls(**settings)
+
+
+RULES = (
+    "grid",
+    "limits",
+    "band",
+    "spike",
+    "size",
+    "zero_size",
+    "outsize",
+    "skew",
+    "stale",
+    "backwards",
+    "crossed",
+    "locked",
+    "one_sided",
+    "duplicate",
+)
+"""The rules, by the names that they and their reasons have."""
+
+_LIMITS = {
+    "band_age_ns": "band_age",
+    "skew_ns": "skew_limit",
+    "stale_ns": "stale_limit",
+    "stale_quote_ns": "stale_quote_limit",
+    "backwards_ns": "backwards_limit",
+}
 
 
 @dataclass(frozen=True, slots=True)

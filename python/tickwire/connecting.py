@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .auth import TokenSource
+from .backfill_settings import BackfillSettings
 from .breaker_settings import BreakerSettings
 from .client import Client, ClockChoice, Start
 from .clock import Clock
@@ -21,8 +22,10 @@ from .machinery import Parts
 from .plan import SwapChoice
 from .policy import ProcessFailure
 from .reconcile import Reconciler
+from .rejections import RejectionLimits
 from .route import Route, TokenPlace
-from .session import ALWAYS, CME, Session
+from .session import Session
+from .sessions import ALWAYS, CME
 from .streams import Streams, choose, own_calls, stream_calls, stream_symbols
 from .units import duration_ns
 from .wanted import Wanted
@@ -53,6 +56,7 @@ def connect(
     # Time
     history: History | None = None,
     seed: str | None = None,
+    backfill: BackfillSettings | None = None,
     reconcile: Reconciler | bool = True,
     clock: ClockChoice = "wall",
     grace: str = "500ms",
@@ -63,6 +67,7 @@ def connect(
     process_failure: ProcessFailure | None = None,
     breakers: BreakerSettings | None = None,
     health: HealthSettings | None = None,
+    rejections: RejectionLimits | None = None,
     time_source: Clock | None = None,
 ) -> Client:
     """A client that connects `hub` to `engine` when its `with` or `async with` block is entered.
@@ -95,11 +100,13 @@ def connect(
             whose token expires: "expiry" for hubs known to do so, "learn" once it was seen, "never".
         history: where bars are fetched that a gap has cut, and those before the start; see `history`.
         seed: how far back bars are fetched at the start, e.g. "5d"; needs a history.
+        backfill: when the history is asked, how much at once, and when it is given up; needs one, too.
         reconcile: whether trades are compared with the volume that quotes publish, where both are heard, or
             the `Reconciler` to do it with; drift is told, and treated as a gap.
         clock: "wall" closes idle bars by this machine's clock and marks the bars that a gap has cut;
             "event" leaves time to the data, for recorded ticks that come through a hub.
-        grace: how far behind the venue's clock idle bars are closed.
+        grace: how far behind the venue's clock idle bars are closed. Bars whose ticks come later than that
+            are marked as incomplete, and fetched where there is a history.
         session: when the market is open, for health: outside, silence means nothing. `CME` has the hours of
             Globex futures, and is the default of a gateway; else it is `ALWAYS`.
         daylight_ahead: how long before a transition of local time `events.DaylightTransition` tells of it; it does
@@ -108,6 +115,7 @@ def connect(
         process_failure: decides on a failure before the table of `policy` does.
         breakers: settings of the circuit breakers of callbacks.
         health: what the health's score is made of.
+        rejections: what share of rejected ticks makes an `events.RejectionRate`.
         time_source: the clock; this machine's unless given.
 
     Raises:
@@ -138,6 +146,8 @@ def connect(
     grace_ns = duration_ns("grace", grace)
     if seed is not None and history is None:
         raise ConfigError(f"seed: got {seed!r} without a history to fetch it from; give history=")
+    if backfill is not None and history is None:
+        raise ConfigError("backfill: got settings without a history to fetch bars from; give history=")
     if history is not None and clock == "event":
         raise ConfigError(
             'history: clock="event" leaves gaps unmarked, so there is nothing to fill; use "wall"'
@@ -167,7 +177,9 @@ def connect(
         daylight_ahead_ns=duration_ns("daylight_ahead", daylight_ahead),
         history=history,
         seed=seed,
+        backfill=backfill,
         reconciler=(Reconciler() if reconcile else None) if isinstance(reconcile, bool) else reconcile,
         health=health,
+        rejections=rejections if rejections is not None else RejectionLimits(),
     )
     return Client(parts, start=start)

@@ -72,6 +72,10 @@ class Dialer:
         self._out = bytearray()
         self._buffer = memoryview(b"")
 
+    def adopt(self, waiter: Waiter) -> None:
+        """From now on wait through `waiter`, that of another thread."""
+        self._waiter = waiter
+
     def dial(self, address: HubAddress, deadline: Deadline) -> socket.socket:
         """A socket on which the hub can be spoken to: through its proxy, and in TLS where it is secure."""
         proxy = self._proxies.for_hub(address)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +15,7 @@ from .config import (
     Instrument,
     Late,
     ProtocolName,
+    Rules,
     Source,
     Spec,
     choice,
@@ -140,11 +143,13 @@ class Engine(_core.Engine):
         engine._feeds = {}
         engine._zones = tuple(dict.fromkeys(zone for spec in specs for zone in spec.zones))
         engine._instruments = {instrument.symbol: instrument for instrument in given}
+        engine._rules_lock = threading.Lock()
         return engine
 
     _feeds: dict[str, _core.Feed]
     _instruments: dict[str, Instrument]
     _zones: tuple[str, ...]
+    _rules_lock: threading.Lock
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -152,7 +157,7 @@ class Engine(_core.Engine):
         return self._zones
 
     def instrument(self, symbol: str) -> Instrument:
-        """The instrument as it was given.
+        """The instrument as it was given, with the rules that hold now.
 
         Raises:
             UnknownInstrument: not one of this engine's.
@@ -164,6 +169,21 @@ class Engine(_core.Engine):
             raise UnknownInstrument(
                 f"symbol: got {symbol!r}, expected one of the engine's instruments: {known}"
             ) from None
+
+    def set_rules(self, symbol: str, rules: Rules) -> None:
+        """Judge all later ticks of an instrument by other rules. Every tick is judged by the old ones or by
+        the new ones, never by some of each; what was learned of the market (band, usual sizes) stays.
+
+        Raises:
+            ConfigError, UnknownInstrument: an argument that cannot work; nothing was changed.
+        """
+        if not isinstance(rules, Rules):
+            raise ConfigError(f"rules: got {rules!r}, expected a tickwire.Rules")
+        # So that what `instrument` says is what holds, whoever else sets rules.
+        with self._rules_lock:
+            changed = dataclasses.replace(self.instrument(symbol), rules=rules)
+            _core.set_rules(self, symbol, rules)
+            self._instruments[symbol] = changed
 
     # writers
 
@@ -441,6 +461,28 @@ class Engine(_core.Engine):
         """
         frame: pl.DataFrame = self._quotes(symbol, last if last is None else count("last", last, 1 << 62))
         return frame
+
+    def rejected_ticks(self, symbol: str | None = None, last: int | None = None) -> pl.DataFrame:
+        """The newest ticks that were rejected, of one instrument or of each, oldest first: at most `last`
+        of the 256 that are kept of an instrument. What could not be read, or names no instrument of the
+        engine, is counted by `rejections` and not kept.
+
+        Returns:
+            symbol, kind ("trade", "quote", "depth"), reason, ts_event, ts_recv Datetime("ns", "UTC"),
+            price, size Float64, side Int8, bid, ask, bid_size, ask_size, last Float64; null where a tick has
+            no such thing.
+        """
+        return self._judged(symbol, last, flagged=False)
+
+    def flagged_ticks(self, symbol: str | None = None, last: int | None = None) -> pl.DataFrame:
+        """The newest ticks that were applied though they broke a rule, once for each such rule, as
+        `rejected_ticks`. The ticks of a spike stand where it was found out, not where they came.
+        """
+        return self._judged(symbol, last, flagged=True)
+
+    def _judged(self, symbol: str | None, last: int | None, *, flagged: bool) -> pl.DataFrame:
+        most = last if last is None else count("last", last, 1 << 62)
+        return _core.judged(self, symbol, flagged, most)
 
     def subscribe(
         self,

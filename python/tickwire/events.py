@@ -41,6 +41,7 @@ __all__ = [
     "Message",
     "Overflow",
     "Reconnecting",
+    "RejectionRate",
     "Revision",
     "SessionTakenOver",
     "SwapFailed",
@@ -119,7 +120,7 @@ class Gap(Event):
     Attributes:
         start_ns: the last moment at which data was heard, int ns UTC; None if it never was (a join).
         end_ns: the moment from which everything flows again, int ns UTC.
-        reason: "join", "link lost", "volume drift", "overlap uncertain", …
+        reason: "join", "link lost", "volume drift", "overlap uncertain", "late ticks", …
         symbols: the instruments concerned.
     """
 
@@ -227,7 +228,11 @@ class LoggedOut(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTakenOver(Event):
-    """Another session keeps logging this one out; the client ends rather than fight it."""
+    """Another session keeps logging this one out, and no token is asked for any more rather than fight it.
+
+    Told once to each client of the login. One whose link still lives goes on until that ends, and then
+    ends with it.
+    """
 
     reason: str
 
@@ -271,6 +276,27 @@ class DaylightTransition(Event):
     before_ns: int
     after_ns: int
     in_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionRate(Event):
+    """So many of an instrument's ticks are rejected that somebody should know, or no longer; see
+    `RejectionLimits`.
+
+    Attributes:
+        symbol: the instrument.
+        reason: the reason that has passed a limit of its own, or None for all others together.
+        state: "high" or "normal".
+        rejected, received: ticks of the recent past.
+        rejections: the rejected by reason.
+    """
+
+    symbol: str
+    reason: str | None
+    state: str
+    rejected: int
+    received: int
+    rejections: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

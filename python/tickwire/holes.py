@@ -137,12 +137,17 @@ class Holes:
         attempts = 0 if start_ns > request.start_ns else attempts
         return self._again(request, start_ns, attempts, 0.0, now_s)
 
-    def failed(self, now_s: float, *, permanent: bool, retry_after_s: float | None) -> float | None:
-        """The request has failed; seconds until it comes again, None if it is given up."""
+    def failed(
+        self, now_s: float, *, permanent: bool, retry_after_s: float | None, start_ns: int | None = None
+    ) -> float | None:
+        """The request has failed; seconds until it comes again (from `start_ns` on, if what is before was
+        put in), None if it is given up.
+        """
         request, attempts = self._answered()
         if permanent:
             return None
-        return self._again(request, request.start_ns, attempts, retry_after_s or 0.0, now_s)
+        start_ns = request.start_ns if start_ns is None else start_ns
+        return self._again(request, start_ns, attempts, retry_after_s or 0.0, now_s)
 
     def pending(self) -> list[Request]:
         """The holes, the oldest of each series first, without what is under way."""

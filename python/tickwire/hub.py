@@ -3,7 +3,8 @@
 A `MarketHub` connects once, lives once and is thrown away; whoever wants the hub back makes another.
 Payloads go whole to `feed`, which returns the records that were no market data; those are looked at
 here: completions settle their calls, a close ends the attempt, pings are counted, anything else goes
-to `on_control`.
+to `on_control`. A close is the last thing a hub says; behind a logout there may be data, which is still
+taken in.
 
 All of it runs on the thread that calls `start` and `step`; `stop`, `call` and signalrcore's `invoke`
 may be called from others, and never block. signalrcore's negotiation, reconnection, keep-alive and
@@ -12,6 +13,7 @@ message dispatch are not used.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Sequence
@@ -37,6 +39,11 @@ __all__ = ["MarketHub"]
 _COMPLETION = 3
 _PING = 6
 _CLOSE = 7
+
+# A logout is an event like any other, and what the hub had sent by then may still be on its way: it is read
+# until nothing has come for the first, or the second has passed.
+_QUIET_S = 0.02
+_LAST_S = 0.1
 
 
 class MarketHub(BaseHubConnection):  # type: ignore[misc]
@@ -68,6 +75,7 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
         )
         self._feed = feed
         self._on_control = on_control
+        self._clock = clock
         self._ending: ConnectionFailed | None = None
         self._calls: dict[str, Future[Any]] = {}
         self._calls_lock = threading.Lock()
@@ -103,8 +111,24 @@ class MarketHub(BaseHubConnection):  # type: ignore[misc]
         # The hub may have closed in the same breath in which it answered the handshake.
         if self._ending is None:
             self.transport.poll(timeout_s)
-        if self._ending is not None:
-            raise self._ending
+        ending = self._ending
+        if isinstance(ending, LoggedOut):
+            self._read_the_rest()
+        if ending is not None:
+            raise ending
+
+    def _read_the_rest(self) -> None:
+        clock, client = self._clock, self.transport.client
+        now_s = clock.monotonic_s()
+        last_s, quiet_s = now_s + _LAST_S, now_s + _QUIET_S
+        # How the link ends, the logout is why.
+        with contextlib.suppress(ConnectionFailed):
+            while now_s < min(last_s, quiet_s):
+                reads = client.reads
+                self.transport.poll(min(last_s, quiet_s) - now_s)
+                now_s = clock.monotonic_s()
+                if client.reads > reads:
+                    quiet_s = now_s + _QUIET_S
 
     def call(self, method: str, *arguments: object) -> Future[Any]:
         """Invoke a hub method; the future gets its result, `SubscribeRefused` or `ConnectionFailed`.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .auth import Token
 from .errors import ConnectionFailed, ConnectTimeout, SubscribeRefused
-from .plan import Counters, Feed, Plan
+from .plan import Counters, Feed, Plan, check_stream
 from .wakeup import Stopped, Waiter
 from .wanted import Call
 
@@ -139,9 +139,5 @@ class Link:
         counters.accepted += receipt.accepted
         counters.rejected += receipt.rejected
         counters.duplicates += receipt.duplicates
-        if receipt.rejected and self.feed.is_lost:
-            raise ConnectionFailed(
-                "the hub sent no length where a message should begin; what follows cannot be read",
-                fault="violation",
-            )
+        check_stream(self.feed, receipt)
         return receipt.control

@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .auth import Token, TokenProvider, TokenSource, expires_ns
 from .clock import Clock
-from .errors import ConfigError, ConnectTimeout, LoginFailed
-from .login_attachment import Attachment, announce
-from .login_calls import Answer, Calls
+from .errors import ConfigError, ConnectTimeout, LoginFailed, TickwireError
+from .login_attachment import Attachment, Keeper, announce
+from .login_calls import Answer, Calls, again
 from .login_limits import LoginLimits
 from .login_state import Fetch, LoginState, Notice
 from .pause import Pause, Sleeper
@@ -41,18 +41,7 @@ __all__ = ["Attachment", "Login"]
 
 log = logging.getLogger("tickwire.login")
 
-E = TypeVar("E", bound=BaseException)
-
-
-class _Keeper:
-    """The renewal thread, and whose client lends it."""
-
-    __slots__ = ("bell", "owner", "thread")
-
-    def __init__(self, owner: Attachment) -> None:
-        self.owner = owner
-        self.bell = threading.Event()
-        self.thread: threading.Thread | None = None
+R = TypeVar("R")
 
 
 class Login:
@@ -90,7 +79,7 @@ class Login:
         self._lock = threading.Lock()
         self._waiting: list[Sleeper] = []
         self._attachments: tuple[Attachment, ...] = ()
-        self._keeper: _Keeper | None = None
+        self._keeper: Keeper | None = None
         self._calls = Calls(provider, self._clock, self._limits.fetch_s, self._landed)
         self._expiries: weakref.WeakKeyDictionary[Token, int | None] = weakref.WeakKeyDictionary()
 
@@ -100,6 +89,11 @@ class Login:
     def can_change(self) -> bool:
         """Whether asking again can bring another token."""
         return not self._provider.is_immediate
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no token will be given any more; sockets that are open go on."""
+        return self._state.ended is not None
 
     def is_current(self, token: Token | None) -> bool:
         """Whether no other token has taken the place of this one, and no hub has refused it."""
@@ -154,8 +148,7 @@ class Login:
     def refused(self, token: Token | None) -> None:
         """A hub answered this token with 401 or 403: the next `token` fetches another, once for all hubs."""
         if token is not None:
-            with self._lock:
-                self._state.refused(token, self._clock.monotonic_s())
+            self._hear(lambda state, now_s: state.refused(token, now_s))
             self._changed()
 
     def logged_out(self, token: Token | None, reason: str = "") -> None:
@@ -166,10 +159,9 @@ class Login:
         """
         if token is None:
             return
-        with self._lock:
-            is_news = self._state.logged_out(token, self._clock.monotonic_s())
-            ended = self._state.ended
+        is_news = self._hear(lambda state, now_s: state.logged_out(token, now_s))
         if is_news:
+            ended = self._state.ended
             log.warning("the gateway ended the session: %s", token.redact(reason) or "no reason given")
             if ended is not None:
                 log.error("%s", ended)
@@ -177,9 +169,13 @@ class Login:
 
     def logout(self, time_limit_s: float = 10.0) -> None:
         """End the session at the gateway, where the source can. The next `token` logs in anew."""
-        with self._lock:
-            token = self._state.usable(self._clock.monotonic_s(), self._state.delivered_by)
-            self._state.forget()
+
+        def forget(state: LoginState, now_s: float) -> Token | None:
+            token = state.usable(now_s, state.delivered_by)
+            state.forget()
+            return token
+
+        token = self._hear(forget)
         self._changed()
         if token is not None:
             self._provider.logout(token, time_limit_s)
@@ -191,6 +187,7 @@ class Login:
         tell: Callable[..., None],
         *,
         on_renewed: Callable[[Token], object] | None = None,
+        on_ended: Callable[[TickwireError], object] | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         tasks: Tasks | None = None,
     ) -> Attachment:
@@ -200,6 +197,7 @@ class Login:
             tell: gets each TokenRenewed and TokenRenewalFailed, as a type and its fields but for `ts`
                 and `client`. Must not block.
             on_renewed: called with a token that has replaced another; must neither block nor raise.
+            on_ended: called with the reason, when there will be no token any more; as `on_renewed`.
             loop: async sources run on it while it runs.
             tasks: owns the renewal thread, should it be started for this client.
         """
@@ -207,7 +205,7 @@ class Login:
         def detach() -> None:
             self._detach(attachment)
 
-        attachment = Attachment(tell, on_renewed, loop, tasks, detach)
+        attachment = Attachment(tell, on_renewed, on_ended, loop, tasks, detach)
         with self._lock:
             self._attachments = (*self._attachments, attachment)
         self._changed()
@@ -245,12 +243,12 @@ class Login:
         with self._lock:
             state = self._state
             if state.ended is not None:
-                raise _again(state.ended)
+                raise again(state.ended)
             token = state.usable(now_s, joined)
             if token is not None:
                 return token, joined
             if state.failure is not None and 0 < joined <= state.failure[0]:
-                raise _again(state.failure[1])
+                raise again(state.failure[1])
             if state.flight is not None:
                 if state.flight.kind == "login":
                     joined = joined or state.flight.number
@@ -276,24 +274,35 @@ class Login:
         )
 
     def _give_up_late(self, now_s: float) -> None:
+        fetch = self._state.flight
+        if fetch is not None and now_s >= fetch.deadline_s:
+            self._changed(self._hear(lambda state, _: state.give_up_late(now_s)))
+
+    def _hear(self, hear: Callable[[LoginState, float], R]) -> R:
+        """Let the state hear of something; cancel the call that it gives up and tell that it has ended."""
         with self._lock:
-            fetch = self._state.flight
-            notice = self._state.give_up_late(now_s)
-            is_late = self._state.flight is not fetch
-        if is_late:
+            state, attachments = self._state, self._attachments
+            fetch, had_ended = state.flight, state.ended
+            heard = hear(state, self._clock.monotonic_s())
+            is_over = fetch is not None and state.flight is not fetch
+            ended = state.ended if had_ended is None else None
+        if is_over:
             self._calls.cancel(fetch)
-            self._changed(notice)
+        for one in attachments:
+            if ended is not None and one.on_ended is not None:
+                one.on_ended(ended)
+        return heard
 
     def _changed(self, notice: Notice | None = None) -> None:
         """Wake whoever waits, see that what is to be renewed will be, and tell the clients."""
-        keeper: _Keeper | None = None
+        keeper: Keeper | None = None
         with self._lock:
             waiting, attachments = list(self._waiting), self._attachments
             if self._keeper is not None:
                 self._keeper.bell.set()
             elif self._state.renewal_s() is not None:
                 owner = next((one for one in attachments if not one.is_leaving), None)
-                keeper = self._keeper = _Keeper(owner) if owner is not None else None
+                keeper = self._keeper = Keeper(owner) if owner is not None else None
         for waiter in waiting:
             waiter.wake()
         if keeper is not None:
@@ -303,18 +312,18 @@ class Login:
     # Calls of the source
 
     def _landed(self, fetch: Fetch, answer: Answer) -> None:
-        notice: Notice | None = None
-        with self._lock:
-            now_s, state = self._clock.monotonic_s(), self._state
+        def hear(state: LoginState, now_s: float) -> Notice | None:
             if answer.is_withdrawn:
                 state.withdrawn(fetch)
             elif answer.error is not None:
-                notice = state.failed(fetch, answer.error, now_s)
+                return state.failed(fetch, answer.error, now_s)
             elif answer.token is not None:
-                notice = state.delivered(fetch, answer.token, answer.remaining_s, now_s)
+                return state.delivered(fetch, answer.token, answer.remaining_s, now_s)
             else:
                 state.unrenewable(fetch, now_s)
-        self._changed(notice)
+            return None
+
+        self._changed(self._hear(hear))
 
     def _loop(self) -> asyncio.AbstractEventLoop | None:
         loops = (one.loop for one in self._attachments)
@@ -322,7 +331,7 @@ class Login:
 
     # The renewal thread
 
-    def _hire(self, keeper: _Keeper) -> None:
+    def _hire(self, keeper: Keeper) -> None:
         def run() -> None:
             self._keep(keeper)
 
@@ -352,7 +361,7 @@ class Login:
             with self._lock:
                 self._keeper = None
 
-    def _keep(self, keeper: _Keeper) -> None:
+    def _keep(self, keeper: Keeper) -> None:
         while True:
             keeper.bell.clear()
             now_s = self._clock.monotonic_s()
@@ -372,7 +381,7 @@ class Login:
                 self._clock.wait(keeper.bell, max(next_s - now_s, 0.0))
 
     def _detach(self, attachment: Attachment) -> None:
-        keeper: _Keeper | None = None
+        keeper: Keeper | None = None
         with self._lock:
             attachment.is_leaving = True
             self._attachments = tuple(one for one in self._attachments if one is not attachment)
@@ -386,13 +395,3 @@ class Login:
             keeper.bell.set()
             if keeper.thread is not None and keeper.thread is not threading.current_thread():
                 keeper.thread.join(self._limits.close_s)
-
-
-def _again(error: E) -> E:
-    """The same error for another thread to raise: its traceback grows where it is raised."""
-    # Not `copy`, which would call an __init__ that may want more than the message.
-    again = type(error).__new__(type(error))
-    again.args = error.args
-    again.__dict__.update(error.__dict__)
-    again.__cause__ = error.__cause__
-    return again.with_traceback(error.__traceback__)

@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .auth import Token, TokenProvider, remaining_s
 from .clock import Clock
@@ -18,7 +19,9 @@ from .login_state import Fetch
 from .pause import Pause
 from .wakeup import Stopped
 
-__all__ = ["Answer", "Calls"]
+__all__ = ["Answer", "Calls", "again"]
+
+E = TypeVar("E", bound=BaseException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +108,13 @@ class Calls:
             return Answer(token)
         # Another object, since a source may give the same one twice.
         return Answer(token.again(), remaining_s(token, self._clock.now_ns()))
+
+
+def again(error: E) -> E:
+    """The same error for another thread to raise: its traceback grows where it is raised."""
+    # Not `copy`, which would call an __init__ that may want more than the message.
+    again = type(error).__new__(type(error))
+    again.args = error.args
+    again.__dict__.update(error.__dict__)
+    again.__cause__ = error.__cause__
+    return again.with_traceback(error.__traceback__)

@@ -21,7 +21,8 @@ class LoginLimits:
     fetch_s: float = 30.0
     """For one login or renewal. One that takes longer is given up, and its late answer not taken."""
     hanging: int = 3
-    """Calls that were given up and have not returned. With so many, no other is started."""
+    """Calls that were given up and have not returned. With so many, no other is started; renewals leave
+    the last of several places to logins."""
     retry_min_s: float = 1.0
     """First delay after a login or renewal that failed, or gave a token that is refused at once; it doubles."""
     retry_max_s: float = 60.0

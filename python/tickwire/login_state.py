@@ -4,9 +4,10 @@
         ^                        │ failed                │ refused, logged_out
         └────────────────────────┴───────────────────────┘          ended: permanent failure, taken over
 
-At most one `Fetch` is under way. One that passes its deadline is given up, not waited for: it has a
-number, and what comes back under an old number is not taken. Times are those of a monotonic clock, in
-seconds, and never go back.
+At most one `Fetch` is under way. One that passes its deadline is given up, not waited for, and so is the
+renewal of a token that a hub refuses or whose session ends: it has a number, and what comes back under
+an old number is counted and not taken. Times are those of a monotonic clock, in seconds, and never go
+back.
 
 A login starts a session, and renewals stay in it. A logout ends the session, so every token of it is
 dropped, whichever of them the hub was told; a refusal is about one token.
@@ -78,6 +79,9 @@ class Counts:
     renewals: int = 0
     failures: int = 0
     given_up: int = 0
+    """Calls that were left behind: past their deadline, or renewals of a token that became worthless."""
+    discarded: int = 0
+    """Tokens that such calls brought in the end, and that were not taken."""
     refusals: int = 0
     logouts: int = 0
 
@@ -108,7 +112,6 @@ class LoginState:
         self.hanging: set[int] = set()
         """Numbers of calls that were given up and have not returned."""
         self._numbers = 0
-        self._void = 0  # number of a renewal whose session has ended while it was under way
         # The token in use
         self._token: Token | None = None
         self.delivered_by = 0
@@ -147,7 +150,7 @@ class LoginState:
 
     def begin_s(self) -> float:
         """When a login may begin; infinite while another call is under way or too many hang."""
-        return math.inf if self._is_busy else self._not_before_s
+        return math.inf if self._is_busy("login") else self._not_before_s
 
     def renewal_s(self) -> float | None:
         """When a renewal is due, or the one under way is given up; None if there is nothing to renew."""
@@ -155,7 +158,7 @@ class LoginState:
             return None
         if self.flight is not None:
             return self.flight.deadline_s
-        if len(self.hanging) >= self._limits.hanging:
+        if self._is_busy("login" if self._needs_login else "renewal"):
             return None
         return max(self._renew_s, self._not_before_s) if self._needs_login else self._renew_s
 
@@ -168,7 +171,7 @@ class LoginState:
     def begin_renewal(self, now_s: float) -> Fetch | None:
         """Start a renewal, if one is due and nothing else is under way."""
         due_s = self.renewal_s()
-        if due_s is None or now_s < due_s or self._is_busy:
+        if due_s is None or now_s < due_s or self.flight is not None:
             return None
         return (
             self._begin("login", None, now_s)
@@ -185,7 +188,8 @@ class LoginState:
 
     def delivered(self, fetch: Fetch, token: Token, remaining_s: float | None, now_s: float) -> Notice | None:
         """The call has brought a token, good for `remaining_s` seconds more; None if it does not say."""
-        if not self._landed(fetch) or fetch.number == self._void:
+        if not self._landed(fetch):
+            self.counts.discarded += 1
             return None
         self._failed_renewals = 0
         if token is fetch.base:
@@ -229,9 +233,7 @@ class LoginState:
         fetch = self.flight
         if fetch is None or now_s < fetch.deadline_s:
             return None
-        self.flight = None
-        self.hanging.add(fetch.number)
-        self.counts.given_up += 1
+        self._leave_behind(fetch)
         limit_s = self._limits.fetch_s
         error = ConnectTimeout(f"{self._source} delivered no token within {limit_s} s")
         return self._fail(fetch, error, now_s)
@@ -239,7 +241,9 @@ class LoginState:
     # What hubs say
 
     def refused(self, token: Token, now_s: float) -> None:
-        """A hub does not take this token."""
+        """A hub does not take this token. A renewal of it that is under way is given up: what has been
+        refused may not be renewed either, and the login that follows waits for nothing.
+        """
         if token is not self._token:
             return  # an older one, or another hub was quicker
         self.counts.refusals += 1
@@ -273,17 +277,21 @@ class LoginState:
         return True
 
     def forget(self) -> None:
-        """The session is over: drop its tokens, and what a renewal under way may still bring."""
+        """The session is over: drop its tokens, and give up a renewal under way."""
         self._session.clear()
         self._drop()
-        if self.flight is not None and self.flight.kind == "renewal":
-            self._void = self.flight.number
 
     # Inside
 
-    @property
-    def _is_busy(self) -> bool:
-        return self.flight is not None or len(self.hanging) >= self._limits.hanging
+    def _is_busy(self, kind: Literal["login", "renewal"]) -> bool:
+        # A renewal leaves a place for the login that may have to take its own, if there are two at all.
+        most = self._limits.hanging if kind == "login" else max(self._limits.hanging - 1, 1)
+        return self.flight is not None or len(self.hanging) >= most
+
+    def _leave_behind(self, fetch: Fetch) -> None:
+        self.flight = None
+        self.hanging.add(fetch.number)
+        self.counts.given_up += 1
 
     def _landed(self, fetch: Fetch) -> bool:
         """Whether the call that has returned is the one under way, which it then no longer is."""
@@ -326,6 +334,8 @@ class LoginState:
         self._token = None
         self._renew_s = None
         self._needs_login = False
+        if self.flight is not None and self.flight.kind == "renewal":
+            self._leave_behind(self.flight)
 
     def _forgive(self, now_s: float) -> None:
         """A token that was good for long clears, once, what went wrong before it."""

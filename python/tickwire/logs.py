@@ -7,6 +7,7 @@
 | `tickwire.gaps` | gaps, backfill, volume drift | INFO, WARNING |
 | `tickwire.health` | changes of the state of health | INFO, WARNING |
 | `tickwire.daylight` | transitions of local time, ahead of each and when it has come | INFO |
+| `tickwire.rejections` | shares of rejected ticks that are high, and normal again | INFO, WARNING |
 | `tickwire.callbacks` | handlers that raise, breakers, overflow | WARNING |
 
 Every record carries the event itself as `record.event`, and `record.client`, for structured handlers.
@@ -39,6 +40,7 @@ _KINDS: dict[type[events.Event], tuple[str, int]] = {
     events.VolumeDrift: ("gaps", logging.WARNING),
     events.HealthChanged: ("health", logging.WARNING),
     events.DaylightTransition: ("daylight", logging.INFO),
+    events.RejectionRate: ("rejections", logging.WARNING),
     events.BreakerChanged: ("callbacks", logging.WARNING),
     events.HandlerFailed: ("callbacks", logging.WARNING),
     events.Overflow: ("callbacks", logging.WARNING),
@@ -58,7 +60,7 @@ class EventLog:
         if kind is None:
             return
         concern, level = kind
-        if getattr(event, "state", None) in ("healthy", "closed"):
+        if getattr(event, "state", None) in ("healthy", "closed", "normal"):
             level = logging.INFO
         logger = logging.getLogger(f"tickwire.{concern}")
         if not logger.isEnabledFor(level):

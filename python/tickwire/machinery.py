@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arrivals import Arrivals
 from .backfill import Backfiller
+from .backfill_settings import BackfillSettings
 from .breaker import BreakerChange
 from .breaker_settings import BreakerSettings
 from .breakers import Breakers
@@ -35,6 +36,7 @@ from .projectx import SUBSCRIBE_METHODS
 from .rawfeed import RawFeed
 from .reading import LiveSubscriptions
 from .reconcile import Drift, Reconciler
+from .rejections import Count, RejectionLimits
 from .route import Route
 from .session import Session
 from .supervisor import Supervisor
@@ -68,8 +70,10 @@ class Parts:
     daylight_ahead_ns: int
     history: History | None
     seed: str | None
+    backfill: BackfillSettings | None
     reconciler: Reconciler | None
     health: HealthSettings | None
+    rejections: RejectionLimits
 
 
 class Machinery:
@@ -97,10 +101,13 @@ class Machinery:
             callbacks=self.callbacks,
             breakers=self.breakers,
             counted=self._counted,
+            rejections=parts.rejections,
+            judged=self._judged,
             tell=tell,
         )
         self.events.call(Event, self.monitor.heard)
         self._daylight = Daylight(self._zones(), parts.daylight_ahead_ns)
+        self.marks = self._make_marks((self.monitor.watch, self._watch_daylight))
         plan = Plan(
             name=name,
             route=parts.route,
@@ -108,7 +115,7 @@ class Machinery:
             login=parts.login,
             feeds=self._feeds(),
             overlap=self._overlap,
-            marks=self._marks((self.monitor.watch, self._watch_daylight)),
+            marks=self.marks,
             wanted=parts.wanted,
             limits=parts.limits,
             clock=clock,
@@ -146,6 +153,13 @@ class Machinery:
         )
         return self.supervisor.counted() | {"malformed": malformed}
 
+    def _judged(self) -> dict[str, Count]:
+        engine = self._parts.engine
+        if engine is None:
+            return {}
+        stats = {symbol: engine.stats(symbol) for symbol in self._parts.symbols}
+        return {symbol: Count(of["received"], of["rejections"]) for symbol, of in stats.items()}
+
     def _make_backfiller(self) -> Backfiller | None:
         parts = self._parts
         if parts.history is None or parts.engine is None:
@@ -158,6 +172,7 @@ class Machinery:
             tell=self.tell,
             tasks=self.tasks,
             seed=parts.seed,
+            settings=parts.backfill,
         )
 
     def _feeds(self) -> tuple[Any, Any]:
@@ -171,12 +186,13 @@ class Machinery:
             return _NoOverlap()
         return self._parts.engine.overlap(old, new)
 
-    def _marks(self, watch: tuple[Watch, ...]) -> LiveMarks | NoMarks:
+    def _make_marks(self, watch: tuple[Watch, ...]) -> LiveMarks | NoMarks:
         if self._parts.engine is None:
             return NoMarks(watch, self.tell)
         return LiveMarks(
             self._parts.engine,
             self._parts.symbols,
+            clock=self._parts.clock,
             grace_ns=self._parts.grace_ns,
             arrivals=self._arrivals,
             tell=self.tell,

@@ -12,7 +12,7 @@ connection's thread apart.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from .arrivals import Arrivals
@@ -20,10 +20,11 @@ from .breakers import Breakers
 from .callbacks import Callbacks
 from .clock import Clock
 from .errors import ConnectionFailed
-from .events import Disconnected, Event, HealthChanged, TokenRenewalFailed, TokenRenewed
+from .events import Disconnected, Event, HealthChanged, RejectionRate, TokenRenewalFailed, TokenRenewed
 from .health import Health, HealthModel, HealthSettings, Signals
 from .health_meters import RateMeter, Recent, share
 from .link import Link
+from .rejections import Count, RejectionAlarm, RejectionLimits
 from .session import Session
 
 __all__ = ["Monitor", "Readers"]
@@ -54,9 +55,13 @@ class Monitor:
         callbacks: Callbacks,
         breakers: Breakers,
         counted: Callable[[], dict[str, int]],
+        rejections: RejectionLimits,
+        judged: Callable[[], Mapping[str, Count]],
         tell: Callable[..., None],
     ) -> None:
-        """`counted` tells the counters of the client over all its connections."""
+        """`counted` tells the counters of the client over all its connections, `judged` those of its
+        instruments.
+        """
         self._clock = clock
         self._session = session
         self._arrivals = arrivals
@@ -64,6 +69,8 @@ class Monitor:
         self._callbacks = callbacks
         self._breakers = breakers
         self._counted = counted
+        self._judged = judged
+        self._alarm = RejectionAlarm(rejections)
         self._tell = tell
         self._lock = threading.Lock()
         self._model = HealthModel(settings)
@@ -92,11 +99,24 @@ class Monitor:
         """Look at a living link; `ConnectionFailed` if it is to be replaced."""
         now_s = self._clock.monotonic_s()
         health = self._assess(self._measure(link, now_s))
+        self._tell_rejections(now_s)
         with self._lock:
             reason = self._model.wants_reconnect(now_s)
         if reason is not None:
             raise ConnectionFailed(
                 f"the link is bad (score {health.link_score:.0f}): {reason}", fault="degraded"
+            )
+
+    def _tell_rejections(self, now_s: float) -> None:
+        for alert in self._alarm.look(now_s, self._judged()):
+            self._tell(
+                RejectionRate,
+                symbol=alert.symbol,
+                reason=alert.reason,
+                state=alert.state,
+                rejected=alert.rejected,
+                received=alert.received,
+                rejections=dict(alert.rejections),
             )
 
     def health(self, live: bool) -> Health:

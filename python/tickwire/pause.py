@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
-from .clock import Clock
+from .clock import Clock, ClockLoop
 from .wakeup import Stopped
 
 __all__ = ["Pause", "Sleeper", "run_alone"]
@@ -40,7 +40,8 @@ class Pause:
     """One thread's sleep. `doze` belongs to that thread; the rest may be called from any."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self.clock = clock
+        """By which it waits, and the loop of what `run_alone` runs for it."""
         self._bell = threading.Event()
         self._lock = threading.Lock()
         self._stopped = False
@@ -66,7 +67,7 @@ class Pause:
 
     def doze(self, timeout_s: float) -> None:
         """Sleep until woken, stopped or `timeout_s` seconds later."""
-        if self._clock.wait(self._bell, max(timeout_s, 0.0)) and not self._stopped:
+        if self.clock.wait(self._bell, max(timeout_s, 0.0)) and not self._stopped:
             self._bell.clear()
 
     def on_stop(self, callback: Callable[[], object]) -> None:
@@ -85,7 +86,8 @@ class Pause:
 
 
 def run_alone(make: Callable[[], Coroutine[Any, Any, T]], pause: Pause) -> T:
-    """Run the coroutine that `make` returns on a loop of its own, in this thread, and return its result.
+    """Run the coroutine that `make` returns on a loop of its own, in this thread and on the clock of the
+    pause, and return its result.
 
     `Stopped` if the pause was stopped first; the coroutine is cancelled then. Where this thread's
     loop is already running (a notebook), a thread is borrowed for it, and this one blocks.
@@ -127,22 +129,23 @@ def _run(make: Callable[[], Coroutine[Any, Any, T]], pause: Pause) -> T:
 def _complete(make: Callable[[], Coroutine[Any, Any, T]], pause: Pause) -> list[T]:
     """The result, or nothing if the coroutine was cancelled."""
     # Not `asyncio.run`, whose end waits for a name resolver that hangs in the loop's thread pool.
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(make())
+    loop = asyncio.new_event_loop() if type(pause.clock) is Clock else ClockLoop(pause.clock)
+    # Whatever comes, a second Ctrl-C too, the loop's own pair of sockets is closed.
+    with contextlib.closing(loop):
+        task = loop.create_task(make())
 
-    def cancel() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed a moment ago
-            loop.call_soon_threadsafe(task.cancel)
+        def cancel() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed a moment ago
+                loop.call_soon_threadsafe(task.cancel)
 
-    pause.on_stop(cancel)
-    try:
-        loop.run_until_complete(asyncio.wait([task]))
-    finally:
-        pause.forget(cancel)
-        if not task.done():
-            # Ctrl-C.
-            task.cancel()
+        pause.on_stop(cancel)
+        try:
             loop.run_until_complete(asyncio.wait([task]))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        finally:
+            pause.forget(cancel)
+            if not task.done():
+                # Ctrl-C.
+                task.cancel()
+                loop.run_until_complete(asyncio.wait([task]))
+            loop.run_until_complete(loop.shutdown_asyncgens())
     return [] if task.cancelled() else [task.result()]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .clock import Clock
 from .config import ProtocolName
+from .errors import ConnectionFailed
 from .events import Event
 from .link_limits import LinkLimits
 from .login import Login
@@ -19,7 +20,17 @@ from .wanted import Wanted
 if TYPE_CHECKING:
     from .link import Link
 
-__all__ = ["Counters", "Feed", "Marks", "Overlap", "OverlapReport", "Plan", "Receipt", "SwapChoice"]
+__all__ = [
+    "Counters",
+    "Feed",
+    "Marks",
+    "Overlap",
+    "OverlapReport",
+    "Plan",
+    "Receipt",
+    "SwapChoice",
+    "check_stream",
+]
 
 SwapChoice = Literal["learn", "expiry", "never"]
 
@@ -49,6 +60,15 @@ class Feed(Protocol):
         """Whether nothing can be read until `reset`."""
 
     def volumes(self) -> Mapping[str, Volumes]: ...
+
+
+def check_stream(feed: Feed, receipt: Receipt) -> None:
+    """Raises `ConnectionFailed` if nothing that follows on the connection can be read."""
+    if receipt.rejected and feed.is_lost:
+        raise ConnectionFailed(
+            "the hub sent no length where a message should begin; what follows cannot be read",
+            fault="violation",
+        )
 
 
 class OverlapReport(Protocol):
@@ -96,6 +116,12 @@ class Marks(Protocol):
 
     def doubt(self, symbol: str, start_ns: int, end_ns: int, reason: str) -> None:
         """The ticks of one instrument between these event times may not be right."""
+
+    def begin(self, now_ns: int) -> None:
+        """From this time of day on all streams of a link flow."""
+
+    def end(self) -> None:
+        """A link that flowed has ended."""
 
     def watch(self, link: Link) -> None:
         """Called about once a second while a link lives; may raise `ConnectionFailed` to end it."""

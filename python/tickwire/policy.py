@@ -182,8 +182,14 @@ TABLE: tuple[Rule, ...] = (
         before_live="never",
     ),
     Rule(
+        "proxy failed",
+        "the proxy answered 502, 503 or 504: it cannot reach the hub now",
+        lambda error: isinstance(error, ProxyRefused) and error.status in (502, 503, 504),
+        "back-off",
+    ),
+    Rule(
         "proxy refused",
-        "the proxy refused the tunnel",
+        "the proxy refused the tunnel: 403, 407 or any other status",
         _is(ProxyRefused),
         "longest",
         before_live="never",

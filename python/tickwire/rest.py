@@ -87,7 +87,8 @@ class Rest:
         """The JSON object that the server answers with status 200.
 
         `body` may hold a `Secret`, which is revealed in the request alone. Waits for its turn under
-        the rate limit first, which counts against `time_limit_s`.
+        the rate limit first, which counts against `time_limit_s`. All waiting is the running loop's,
+        which has to go by the clock given: that of `run_alone` does.
 
         Raises `RequestFailed` for everything else that can happen.
         """

@@ -81,6 +81,35 @@ class Tree:
         older = (self.tiers(one, span, start_ns, cut_ns, most_bars) for one in larger)
         return [Tier(base, cut_ns, end_ns), *(tier for tiers in older for tier in tiers)]
 
+    def portion_end(
+        self, timeframe: str, span: Span, start_ns: int, end_ns: int, most_bars: int, closed_ns: int
+    ) -> int:
+        """Where to cut bars of a timeframe that are put in a portion at a time, ns UTC.
+
+        After about `most_bars` from `start_ns` on, and never inside a larger bar that ends up to `closed_ns`:
+        a closed bar is put together anew once, when all of its parts are in. So a portion may be longer.
+        """
+        first, after = span(timeframe, start_ns)
+        latest_ns = start_ns + most_bars * (after - first)
+        if latest_ns >= end_ns:
+            return end_ns
+        latest_ns = span(timeframe, latest_ns)[0]
+        larger = self.family(timeframe)[1:]
+
+        def clear(cut_ns: int, side: int) -> int:
+            """The nearest cut through no closed bar, before (0) or after (1)."""
+            moved = True
+            while moved:
+                moved = False
+                for one in larger:
+                    bar = span(one, cut_ns)
+                    if bar[0] < cut_ns and bar[1] <= closed_ns:
+                        cut_ns, moved = bar[side], True
+            return cut_ns
+
+        before_ns = clear(latest_ns, 0)
+        return before_ns if before_ns > start_ns else min(clear(latest_ns, 1), end_ns)
+
     def _nearest(self, timeframes: Iterable[str]) -> tuple[str, ...]:
         """Those that history can give, and in place of each other one the nearest made of it."""
         found: list[str] = []

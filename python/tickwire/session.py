@@ -1,9 +1,9 @@
 """Trading hours: whether a market is open at a moment, when that changes, and all its hours as columns.
 
-    CME.is_open(ts_ns)            CME: Globex futures, Sunday 17:00 to Friday 16:00 in Chicago, closed from
-    CME.next_change_ns(ts_ns)          16:00 to 17:00 every day
-    CME.table()                   the spans of trading and their trading days, 1970 to 2100
-    Session("Europe/London", "08:00", "16:30", holidays=["2026-12-25"], early_closes={"2026-12-24": "12:30"})
+    london = Session("Europe/London", "08:00", "16:30", holidays=["2026-12-25"], early_closes={"2026-12-24": "12:30"})
+    london.is_open(ts_ns)
+    london.next_change_ns(ts_ns)
+    london.table()                the spans of trading and their trading days, 1970 to 2100
 
 Hours are wall-clock times of the zone, on every side of a daylight-saving transition: a time that a
 transition skips means the moment of the skip, a time that comes twice means the first. Hours that are
@@ -29,7 +29,7 @@ from .errors import ConfigError
 from .session_hours import EVERY_DAY, WEEKDAYS, Clock, Hours, as_clock, as_date, as_hours, as_zone, one_day
 from .session_table import DAY_S, SessionTable, wall_s
 
-__all__ = ["ALWAYS", "CME", "Session", "SessionState"]
+__all__ = ["Session", "SessionState"]
 
 FIRST_YEAR, LAST_YEAR = 1970, 2100
 _EPOCH = dt.date(1970, 1, 1)
@@ -131,7 +131,7 @@ class Session:
         set_field = object.__setattr__
         set_field(self, "zone", zone)
         set_field(self, "hours", hours)
-        if not hours:
+        if not hours and not special:
             raise ConfigError('Session: got no hours, expected open and close, e.g. "08:00", "16:30"')
         set_field(self, "special", ())
         set_field(self, "_window", None)
@@ -140,22 +140,23 @@ class Session:
 
     def is_open(self, ts_ns: int) -> bool:
         """Whether it is open at `ts_ns`, int ns UTC."""
-        ts_ns = min(max(ts_ns, _FIRST_NS), _LAST_NS)
-        return bisect_right(self._around(ts_ns).changes, ts_ns) % 2 == 1
+        window, ts_ns = self._around(ts_ns)
+        return bisect_right(window.changes, ts_ns) % 2 == 1
 
     def next_change_ns(self, ts_ns: int) -> int | None:
         """The first moment after `ts_ns` at which it opens or closes, int ns UTC; None if there is none."""
-        ts_ns = min(max(ts_ns, _FIRST_NS), _LAST_NS)
-        last_ns = min((max(self._turns(), default=0) + _WINDOW_DAYS) * DAY_S * 10**9, _LAST_NS)
-        window = self._around(ts_ns)
+        window, ts_ns = self._around(ts_ns)
+        turns_ns = (max(self._turns(), default=0) + _MARGIN_DAYS) * DAY_S * 10**9
+        whole = False
         while True:
             place = bisect_right(window.changes, ts_ns)
             if place < len(window.changes) and window.changes[place] < window.end_ns:
                 return window.changes[place]
-            ts_ns = window.end_ns
-            if ts_ns >= last_ns:
+            if (whole and ts_ns > turns_ns) or window.end_ns >= _LAST_NS:
                 return None
-            window = self._look(ts_ns)
+            # It may change at this very end.
+            ts_ns, whole = window.end_ns - 1, True
+            window = self._look(window.end_ns)
 
     def at(self, ts_ns: int) -> SessionState:
         """The session at `ts_ns`, int ns UTC: which hours hold it, or come next."""
@@ -163,7 +164,7 @@ class Session:
         opening = ts_ns if is_open else self.next_change_ns(ts_ns)
         if opening is None:
             return SessionState(False, None, None, None, None)
-        table = self._around(opening).table
+        table = self._around(opening)[0].table
         row = int(table.span_of([opening])[0])
         day = _EPOCH + dt.timedelta(int(table.day[row]))
         kind = self.kinds[table.kind[row]] if is_open else None
@@ -190,6 +191,11 @@ class Session:
             hours=[one for one in self.hours if one.kind in kinds],
             special={day: [one for one in hours if one.kind in kinds] for day, hours in self.special},
         )
+
+    @property
+    def holidays(self) -> tuple[dt.date, ...]:
+        """The trading days that it was told are none."""
+        return tuple(day for day, hours in self.special if not hours)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -238,11 +244,11 @@ class Session:
         rows: dict[tuple[Clock, Clock, str], list[NDArray[np.int64]]] = {}
         for one in self.hours:
             rows.setdefault((one.opening, one.closing, one.kind), []).append(_when(one, ordinary))
-        wanted = np.isin(special_days, days)
-        for number, (_, hours) in enumerate(self.special):
-            for one in hours if wanted[number] else ():
+        for number in np.flatnonzero(np.isin(special_days, days)):
+            for one in self.special[number][1]:
                 rows.setdefault((one.opening, one.closing, one.kind), []).append(special_days[[number]])
-        columns = []
+        nothing = np.empty(0, np.int64)
+        columns = [(nothing, nothing, nothing, nothing.astype(np.int8))]
         for (opening, closing, kind), parts in rows.items():
             day = np.concatenate(parts)
             opens, closes = (
@@ -257,18 +263,21 @@ class Session:
     def _utc_s(self, day: NDArray[np.int64], clock: Clock) -> NDArray[np.int64]:
         return wall_s(as_zone("zone", clock.zone or self.zone), day * DAY_S + clock.minutes * 60)
 
-    def _around(self, ts_ns: int) -> _Window:
+    def _around(self, ts_ns: int) -> tuple[_Window, int]:
+        """The hours around a moment, and the moment that they are asked for."""
         window = self._window
         if window is None or not window.start_ns <= ts_ns < window.end_ns:
+            ts_ns = min(max(ts_ns, _FIRST_NS), _LAST_NS - 1)
             window = self._look(ts_ns)
             object.__setattr__(self, "_window", window)
-        return window
+        return window, ts_ns
 
     def _look(self, ts_ns: int) -> _Window:
         today = ts_ns // 10**9 // DAY_S
         first, last = today - _MARGIN_DAYS, today + _WINDOW_DAYS
         table = self._spans(np.arange(first, last + _MARGIN_DAYS))
-        return _Window((today - 1) * DAY_S * 10**9, last * DAY_S * 10**9, table, table.changes_ns().tolist())
+        end_ns = min(last * DAY_S * 10**9, _LAST_NS)
+        return _Window((today - 1) * DAY_S * 10**9, end_ns, table, table.changes_ns().tolist())
 
     def _turns(self) -> list[int]:
         """The days on which hours begin or end to hold, or are special, since 1970-01-01."""
@@ -310,10 +319,3 @@ def _when(hours: Hours, days: NDArray[np.int64]) -> NDArray[np.int64]:
     if hours.last_day is not None:
         chosen &= days <= hours.last_day
     return days[chosen]
-
-
-CME = Session("America/Chicago", "17:00", "16:00")
-"""Globex futures: Sunday 17:00 to Friday 16:00 in Chicago, closed from 16:00 to 17:00 every day."""
-
-ALWAYS = Session("UTC", "00:00", "24:00", days=EVERY_DAY)
-"""Around the clock, every day."""

@@ -82,9 +82,11 @@ class SessionTable:
     def changes_ns(self) -> NDArray[np.int64]:
         """When it opens and when it closes, by turns, int64 ns UTC; spans that touch taken together."""
         apart = self.open_ns[1:] != self.close_ns[:-1]
-        opens = self.open_ns[np.concatenate(([True] * min(len(self), 1), apart))]
-        closes = self.close_ns[np.concatenate((apart, [True] * min(len(self), 1)))]
-        return np.column_stack((opens, closes)).ravel()
+        end = np.ones(min(len(self), 1), bool)
+        opens = self.open_ns[np.concatenate((end, apart))]
+        closes = self.close_ns[np.concatenate((apart, end))]
+        changes: NDArray[np.int64] = np.column_stack((opens, closes)).ravel()
+        return changes
 
     def _rows(self, rows: NDArray[np.bool_]) -> SessionTable:
         columns = (self.open_ns[rows], self.close_ns[rows], self.day[rows], self.kind[rows])
@@ -107,7 +109,8 @@ def wall_s(info: dt.tzinfo, local_s: NDArray[np.int64]) -> NDArray[np.int64]:
     # How far the wall gets before each offset ends; where it is set back, no further than before.
     reached = np.maximum.accumulate(np.append(starts[1:], np.iinfo(np.int64).max // 2) + offsets)
     row = np.searchsorted(reached, local_s, "right")
-    return np.maximum(local_s - offsets[row], starts[row])
+    at: NDArray[np.int64] = np.maximum(local_s - offsets[row], starts[row])
+    return at
 
 
 @lru_cache(maxsize=64)

@@ -145,6 +145,7 @@ class SocketClient(BaseClient):  # type: ignore[misc]
     def adopt(self, waiter: Waiter) -> None:
         """From now on wait through `waiter`, that of the thread that reads from now on."""
         self._waiter = waiter
+        self._dialer.adopt(waiter)
 
     # Reading
 

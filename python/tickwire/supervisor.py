@@ -11,6 +11,7 @@ It does not log in and does not judge the market's silence.
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Literal, TypeAlias
@@ -51,6 +52,7 @@ class Supervisor:
         self._counters = Counters()
         self._expiry_ends_links = plan.swap == "expiry"
         self._swap_asked = False
+        self._taken_over = threading.Lock()
         self.state: State = "new"
         self.error: BaseException | None = None
         self.live: Future[None] = Future()
@@ -71,6 +73,15 @@ class Supervisor:
     def swap(self) -> None:
         """Change to a new socket beside the living one, at the next opportunity."""
         self._swap_asked = True
+
+    def login_ended(self, error: BaseException) -> None:
+        """There will be no other token: told at once if it was taken over, though the link may live on.
+
+        From any thread.
+        """
+        # Taken once: by the login, or by an attempt that asks it.
+        if isinstance(error, SessionTakenOver) and self._taken_over.acquire(blocking=False):
+            self._plan.tell(SessionTakenOverEvent, reason=str(error))
 
     @property
     def attempt(self) -> Attempt | None:
@@ -205,7 +216,7 @@ class Supervisor:
     def _tell_login(self, blames_token: bool, token: Token | None, error: ConnectionFailed) -> None:
         plan = self._plan
         if isinstance(error, SessionTakenOver):
-            plan.tell(SessionTakenOverEvent, reason=str(error))
+            self.login_ended(error)
         elif isinstance(error, LoggedOut):
             plan.tell(LoggedOutEvent, reason=str(error))
             plan.login.logged_out(token, str(error))
@@ -224,7 +235,7 @@ class Supervisor:
         if self._swap_asked:
             self._swap_asked = False
             return True
-        if not self._expiry_ends_links:
+        if not self._expiry_ends_links or self._plan.login.has_ended:
             return False
         ends_ns = self._plan.login.expires_ns(token)
         if ends_ns is None or self._plan.login.is_current(token):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .errors import ConnectionFailed
+from .errors import ConfigError, ConnectionFailed
 from .link import Link
 from .plan import Counters, Feed, Overlap, Plan
 from .wakeup import Stopped, Waiter
@@ -41,7 +41,13 @@ class Swap:
         self._opened = False
         self.old_error: ConnectionFailed | None = None
         """Why the old link ended by itself; None while it lives."""
-        plan.tasks.thread("swap", self._open, stop=self._opener.stop)
+        try:
+            plan.tasks.thread("swap", self._open, stop=self._opener.stop)
+        except ConfigError:
+            # The client may have been closed a moment ago, and its threads asked to stop before that.
+            if waiter.is_stopped:
+                raise Stopped from None
+            raise
 
     @property
     def is_open(self) -> bool:
@@ -65,7 +71,7 @@ class Swap:
 
         overlap = plan.overlap(self._old.feed, link.feed)
         heard = plan.wanted.heard()
-        complete_ns = None
+        survivor = self._old
         try:
             link.subscribe(pump)
             overlap.ready()
@@ -73,10 +79,14 @@ class Swap:
             settled_s = plan.clock.monotonic_s() + _SETTLE_S
             while plan.clock.monotonic_s() < settled_s and not self._is_settled(overlap, link):
                 pump(_SLICE_S)
+            survivor = link
+        except ConnectionFailed:
+            self._catch_up(overlap, duties)
+            raise
         finally:
-            if complete_ns is None:
+            if survivor is not link:
                 plan.wanted.recall(heard)
-            report = overlap.end(link.feed if complete_ns is not None else self._old.feed)
+            report = overlap.end(survivor.feed)
             for symbol, start_ns, end_ns in report.uncertain:
                 plan.marks.doubt(symbol, start_ns, end_ns, "overlap uncertain")
         heard_ns = self._old.last_heard_ns
@@ -88,6 +98,14 @@ class Swap:
 
     def _is_settled(self, overlap: Overlap, link: Link) -> bool:
         return (overlap.contact or self.old_error is not None) and not overlap.unsettled(link.feed)
+
+    def _catch_up(self, overlap: Overlap, duties: Callable[[], None]) -> None:
+        """Let the old link deliver what the new one, which has failed, was the first to bring."""
+        clock = self._plan.clock
+        until_s = clock.monotonic_s() + _SETTLE_S
+        while self.old_error is None and overlap.unsettled(self._old.feed) and clock.monotonic_s() < until_s:
+            duties()
+            self._step_old()
 
     def drop(self, failure: ConnectionFailed | None) -> None:
         """Give up. The link is ended, now or as soon as it has opened."""

@@ -2,7 +2,8 @@
 
 One `Waiter` serves a client for life; its connections come and go. Every wait of the thread goes
 through it, whatever it is waiting for, so `stop` ends any of them at once. Waiting belongs to one
-thread; `wake`, `stop` and `is_stopped` may be used from any.
+thread; `wake`, `stop` and `is_stopped` may be used from any. Nothing is opened before the first wait, so
+that a waiter nobody used need not be closed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from .clock import Clock
-from .errors import ConnectTimeout
+from .errors import ConfigError, ConnectTimeout
 
 if TYPE_CHECKING:
     from .tasks import Tasks
@@ -35,6 +36,28 @@ class Stopped(BaseException):
     """
 
 
+class _Bell:
+    """What a wait watches beside its socket. `ring` is for any thread, the rest for the one that waits."""
+
+    def __init__(self) -> None:
+        self._bell, self._rope = socket.socketpair()
+        self._bell.setblocking(False)
+        self._rope.setblocking(False)
+        self.selector = selectors.DefaultSelector()
+        self.key = self.selector.register(self._bell, READ)
+
+    def ring(self) -> None:
+        self._rope.send(b"\0")
+
+    def silence(self) -> None:
+        self._bell.recv(64)
+
+    def close(self) -> None:
+        self.selector.close()
+        self._bell.close()
+        self._rope.close()
+
+
 class Waiter:
     """The one place where a connection's thread sleeps."""
 
@@ -42,11 +65,7 @@ class Waiter:
         """`tasks` owns the threads that `aside` starts; without it nobody does."""
         self._clock = clock
         self._tasks = tasks
-        self._bell, self._rope = socket.socketpair()
-        self._bell.setblocking(False)
-        self._rope.setblocking(False)
-        self._selector = selectors.DefaultSelector()
-        self._bell_key = self._selector.register(self._bell, READ)
+        self._bell: _Bell | None = None
         self._watched: socket.socket | None = None
         self._events = 0
         self._lock = threading.Lock()
@@ -70,21 +89,23 @@ class Waiter:
             if self._rung or self._closed:
                 return
             self._rung = True
-            self._rope.send(b"\0")
+            if self._bell is not None:
+                self._bell.ring()
 
     def wait(self, sock: socket.socket, events: int, timeout_s: float) -> int:
         """Wait for `sock` to be ready for any of `events`; which ones, or 0 if something else ended the wait."""
+        bell = self._open()
         if sock is not self._watched:
             self.forget()
-            self._selector.register(sock, events)
+            bell.selector.register(sock, events)
             self._watched, self._events = sock, events
         elif events != self._events:
-            self._selector.modify(sock, events)
+            bell.selector.modify(sock, events)
             self._events = events
         ready = 0
-        for key, mask in self._clock.select(self._selector, max(timeout_s, 0.0)):
-            if key is self._bell_key:
-                self._drain()
+        for key, mask in self._clock.select(bell.selector, max(timeout_s, 0.0)):
+            if key is bell.key:
+                self._drain(bell)
             else:
                 ready = mask
         return ready
@@ -125,7 +146,13 @@ class Waiter:
             self.wake()
 
         if self._tasks is not None:
-            self._tasks.thread("aside", run)
+            try:
+                self._tasks.thread("aside", run)
+            except ConfigError:
+                # They may have been closed a moment ago, and their threads asked to stop before that.
+                if self._stopped:
+                    raise Stopped from None
+                raise
         else:
             threading.Thread(target=run, name="tickwire-aside", daemon=True).start()
         while not box:
@@ -147,29 +174,38 @@ class Waiter:
     def forget(self) -> None:
         """Stop watching the last socket; to be called before that socket is closed."""
         if self._watched is not None:
-            self._selector.unregister(self._watched)
+            if self._bell is not None:
+                self._bell.selector.unregister(self._watched)
             self._watched, self._events = None, 0
 
     def close(self) -> None:
-        """Give back the file descriptors. `stop` and `wake` do nothing after it."""
+        """Give back the file descriptors. `stop` and `wake` do nothing after it; a wait raises `Stopped`."""
         self._stopped = True
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
-        self.forget()
-        self._selector.close()
-        self._bell.close()
-        self._rope.close()
+            bell, self._bell = self._bell, None
+        if bell is not None:
+            bell.close()
 
     def doze(self, timeout_s: float) -> None:
         """Sleep until `wake`, `stop` or `timeout_s` seconds later."""
+        bell = self._open()
         self.forget()
-        if self._clock.select(self._selector, timeout_s):
-            self._drain()
+        if self._clock.select(bell.selector, timeout_s):
+            self._drain(bell)
 
-    def _drain(self) -> None:
-        # First lower the flag, then empty the pipe: a wake in between rings again, at worst once too often.
+    def _open(self) -> _Bell:
+        bell = self._bell
+        if bell is None:
+            with self._lock:
+                if self._closed:
+                    raise Stopped
+                bell = self._bell = _Bell()
+                if self._rung:
+                    bell.ring()
+        return bell
+
+    def _drain(self, bell: _Bell) -> None:
         with self._lock:
             self._rung = False
-            self._bell.recv(64)
+            bell.silence()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,10 +13,13 @@ import pytest
 
 import tickwire.cli
 from canary import listen
-from hubs import HandmadeHub, free_port, no_leftovers, park
+from hubs import BINARY, Connection, HandmadeHub, frame, free_port, no_leftovers, park
 from tickwire import sim
 from tickwire.cli.advice import ADVICE, NO_DATA, REQUEST_FAILED, reaction
+from tickwire.cli.checkup import Checkup, Order
+from tickwire.errors import ConfigError
 from tickwire.policy import TABLE
+from tickwire.route import Route
 
 SYMBOL = "CON.F.US.EP.Z26"
 LIMIT_S = 1.0
@@ -86,15 +90,22 @@ def fails_at(found: dict[str, Any], name: str, fault: str) -> dict[str, Any]:
     return failed
 
 
-def test_all_is_well(doctor: Doctor) -> None:
+@pytest.mark.parametrize("protocol", [None, "json", "messagepack"])
+def test_all_is_well(doctor: Doctor, protocol: str | None) -> None:
+    chosen = ("--protocol", protocol) if protocol is not None else ()
     with sim.Hub(sim.Market([SYMBOL], rate=200)) as hub:
-        found = doctor("--hub", hub.url, "--symbol", SYMBOL, token=hub.token(), status=0)
+        found = doctor("--hub", hub.url, "--symbol", SYMBOL, *chosen, token=hub.token(), status=0)
     assert found["hub"] == hub_name(hub)
     names = ["token", "resolve", "connect", "upgrade", "handshake"]
     names += ["subscribe trades", "subscribe quotes", "data", "ping"]
     assert outcomes(found) == dict.fromkeys(names, "ok")
     assert all(step["took_s"] > 0 and step["fault"] is step["advice"] is None for step in found["steps"])
-    assert len(hub.connections) == 1
+    assert [info.protocol for info in hub.connections] == [protocol or "json"]
+    said = {step["name"]: step["text"] for step in found["steps"]}
+    assert said["handshake"].endswith(
+        "MessagePack protocol" if protocol == "messagepack" else "JSON protocol"
+    )
+    assert re.search(r"the first ticks came: [1-9]\d* accepted$", said["data"])
 
 
 def hub_name(hub: sim.Hub) -> str:
@@ -215,6 +226,46 @@ def test_an_expired_token_is_seen_before_the_hub_refuses_it(hub: sim.Hub, doctor
     found = doctor("--hub", hub.url, token=hub.token(ttl_s=-600), status=1)
     assert "expired 10 minutes ago" in found["steps"][0]["text"]
     fails_at(found, "upgrade", "unauthorized")
+
+
+def test_a_hub_that_speaks_json_only(doctor: Doctor) -> None:
+    def script(connection: Connection) -> None:
+        connection.upgrade()
+        connection.read_frame()
+        connection.send(frame(b'{"error":"The protocol \'messagepack\' is not supported."}\x1e'))
+        connection.serve()
+
+    with HandmadeHub(script) as hub:
+        found = doctor("--hub", hub.url, "--protocol", "messagepack", token="t0ken", status=1)
+    failed = fails_at(found, "handshake", "handshake refused")
+    assert "'messagepack' is not supported" in failed["text"]
+    assert "--protocol" in failed["advice"]
+
+
+def test_a_hub_that_speaks_no_messagepack_after_all(doctor: Doctor) -> None:
+    def script(connection: Connection) -> None:
+        connection.upgrade()
+        connection.read_frame()
+        connection.send(frame(b"{}\x1e" + b"\xff" * 6, BINARY))
+        connection.serve()
+
+    with HandmadeHub(script) as hub:
+        found = doctor("--hub", hub.url, "--protocol", "messagepack", token="t0ken", status=1)
+    fails_at(found, "handshake", "violation")
+
+
+def test_what_cannot_be_looked_at_leaves_nothing_open(hub: sim.Hub) -> None:
+    """A fault that is none of the link's: the engine does not take this text for a contract."""
+    order = Order(route=Route.of(hub.url), symbol="\0")
+    with no_leftovers(), pytest.raises(ConfigError, match="symbol"):
+        list(Checkup(order).steps())
+    with no_leftovers():
+        # Looked at no further than the first step.
+        steps = Checkup(order).steps()
+        assert next(steps).name == "token"
+        steps.close()
+        # And not at all.
+        Checkup(order).steps()
 
 
 # The way to the hub

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import tickwire as tw
-from faults.cases import Outcome
+from faults.case import Outcome
 from tickwire import sim
 from tickwire.events import Event
 

@@ -1,142 +1,15 @@
-"""The fault matrix as data: what is broken, and what a client has to do about it in each phase.
-
-A `Case` is one row. Its fault is one of the embedded hub, or of the two that are defined here. `Phase`
-says when it strikes, `Case.expected_rows` and `Case.outcome` what must follow. `rig` runs a case, `test_matrix` judges.
-"""
+"""The fault matrix as data: its rows, and which of them is run when."""
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from faults.case import Case, ExpireToken, Phase, Run, SlowConsumer, Strike, Struck
 from hubs import UNIT_S
+from packed import framed, invocation
 from tickwire import sim
-from tickwire.policy import TABLE
 
-__all__ = ["CASES", "DROP_TOKEN", "Case", "ExpireToken", "Outcome", "Phase", "SlowConsumer", "Struck"]
-
-Outcome = Literal["lives on", "comes back", "ends"]
-
-
-class Phase(enum.Enum):
-    """When a fault strikes."""
-
-    BEFORE = "before subscribe"
-    """On the first attempt: in the place of an answer, or behind the answer to the handshake."""
-    STREAMING = "while streaming"
-    """On a living connection; what strikes answers, on the attempt after it was ended by a FIN."""
-    RENEWED = "during a refresh that succeeds"
-    """As while streaming, with a renewal of the token under way that is answered after the recovery."""
-    UNRENEWED = "during a refresh that fails"
-    """The same, with an answer that is an error."""
-
-    @property
-    def is_refresh(self) -> bool:
-        """Whether a renewal hangs meanwhile."""
-        return self in (Phase.RENEWED, Phase.UNRENEWED)
-
-
-@dataclass(frozen=True, slots=True)
-class SlowConsumer:
-    """A callback of the strategy does not return until the end of the test."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExpireToken:
-    """The hub lets the token expire that the client holds."""
-
-
-Strike = sim.Fault | SlowConsumer | ExpireToken
-
-
-@dataclass(frozen=True, slots=True)
-class Struck:
-    """What `Case.shows` looks at: the hub, and its account of the connection that was struck."""
-
-    hub: sim.Hub
-    connection: sim.ConnectionInfo
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One row of the matrix.
-
-    Attributes:
-        name: in the table and in the names of tests.
-        fault: what strikes.
-        rows: the rows of the policy table that the failures fall under, in order; none if the client
-            lives on.
-        first_rows: the same before subscribe, where it is something else.
-        instead: a row that may come in the place of the last, where it is noticed sooner or later.
-        ends: when the client gives up, with the error raised.
-        repeats: whether each row may come several times, since time decides how often.
-        waits_s: the least delay of the attempt that follows.
-        loses: whether what was under way on the connection that ends may not arrive.
-        malformed: records that the engine rejects and that the hub does not count as ticks.
-        times: how often what waits at a stage strikes; None: always.
-        limits: of `LinkLimits`.
-        hub: of `sim.Hub`.
-        negotiate: whether the client asks for a connection first.
-        rate: ticks a second.
-        user_hub: whether a second client, of the user hub, shares the login.
-        shows: whether the fault is seen to have struck, where the client lives on.
-    """
-
-    name: str
-    fault: Strike
-    rows: tuple[str, ...] = ()
-    first_rows: tuple[str, ...] | None = None
-    instead: str | None = None
-    ends: Literal["never", "before live", "always"] = "never"
-    repeats: bool = False
-    waits_s: float = 0.0
-    loses: bool = False
-    malformed: int = 0
-    times: int | None = 1
-    limits: Mapping[str, Any] = field(default_factory=dict)
-    hub: Mapping[str, Any] = field(default_factory=dict)
-    negotiate: bool = False
-    rate: float = 4_000.0
-    user_hub: bool = False
-    shows: Callable[[Struck], bool] | None = None
-
-    @property
-    def needs_break(self) -> bool:
-        """Whether it strikes attempts to connect, so that a living connection has to be ended first."""
-        return (
-            isinstance(self.fault, sim.Unlisten)
-            or self.waits
-            or (isinstance(self.fault, sim.LinkFault) and self.times != 1)
-        )
-
-    @property
-    def waits(self) -> bool:
-        """Whether the fault has a stage of its own, at which it waits."""
-        return getattr(self.fault, "at", None) is not None
-
-    def expected_rows(self, phase: Phase) -> tuple[str, ...]:
-        """The rows of the policy table that come up, in order."""
-        if phase is Phase.BEFORE:
-            return self.rows if self.first_rows is None else self.first_rows
-        return (*(["link lost"] if self.needs_break else []), *self.rows)
-
-    def outcome(self, phase: Phase) -> Outcome:
-        """What becomes of the client."""
-        if self.ends == "always" or (self.ends == "before live" and phase is Phase.BEFORE):
-            return "ends"
-        return "comes back" if self.expected_rows(phase) else "lives on"
-
-    @property
-    def drops_token(self) -> bool:
-        """Whether the client asks for another token, which has to wait for a renewal under way."""
-        return bool(DROP_TOKEN & set(self.rows))
-
-
-DROP_TOKEN = {rule.fault for rule in TABLE if rule.blames_token} | {"logged out"}
-"""Rows of the policy table after which the client asks for another token."""
-
+__all__ = ["CASES", "RUNS"]
 
 SYMBOL = sim.Market(2).symbols[0]
 """One of the two instruments of every case."""
@@ -144,6 +17,7 @@ SYMBOL = sim.Market(2).symbols[0]
 _SHORT_S = 0.15 * UNIT_S
 _SILENCE = {"heartbeat_s": 0.1 * UNIT_S, "silence_s": 0.6 * UNIT_S}
 _HALF = b'{"type":1,"target":"GatewayTrade","arguments":["CON.F.US'
+_HALF_PACKED = invocation("GatewayTrade", SYMBOL, {"price": 6450.25})[:30]
 _PRINTS = [
     {"symbolId": SYMBOL, "price": 6450.25, "timestamp": "2026-01-05T15:00:00Z", "type": 0, "volume": 1},
     {"symbolId": SYMBOL, "price": 6450.50, "timestamp": "2026-01-05T15:00:00Z", "type": 1, "volume": 2},
@@ -154,6 +28,10 @@ _EVENTS = (("GatewayTrade", SYMBOL, _PRINTS),)
 def _ponged(struck: Struck) -> bool:
     number = struck.connection.id
     return sim.ClientFrame(number, "pong", b"still there?") in struck.hub.frames
+
+
+def _cut(opcode: bytes, half: bytes) -> sim.Inject:
+    return sim.Inject(opcode + bytes([len(half)]) + half + b"\x88\x02\x03\xe9", "bytes")
 
 
 def _link(name: str, fault: Strike, row: str = "link lost", **rest: Any) -> Case:
@@ -235,7 +113,8 @@ CASES: tuple[Case, ...] = (
         times=None,
         ends="always",
     ),
-    Case(name="glued to the 101", fault=sim.Glue(_EVENTS, at="upgrade")),
+    # In the only protocol that can be spoken before the client has named one.
+    Case(name="glued to the 101", fault=sim.Glue(_EVENTS, at="upgrade"), protocols=("json",)),
     Case(name="glued to the handshake", fault=sim.Glue(_EVENTS)),
     Case(
         name="subscribe refused",
@@ -269,19 +148,43 @@ CASES: tuple[Case, ...] = (
     Case(name="records over two messages", fault=sim.Split()),
     _link(
         "close frame in the middle of a record",
-        sim.Inject(b"\x81" + bytes([len(_HALF)]) + _HALF + b"\x88\x02\x03\xe9", "bytes"),
+        _cut(b"\x81", _HALF),
+        packed=_cut(b"\x82", _HALF_PACKED),
         loses=True,
     ),
-    Case(name="records glued to a ping", fault=sim.Inject(b'{"type":6}\x1e', glued=True)),
+    Case(
+        name="records glued to a ping",
+        fault=sim.Inject(b'{"type":6}\x1e', glued=True),
+        packed=sim.Inject(b"\x02\x91\x06", glued=True),
+    ),
     Case(
         name="malformed record",
         fault=sim.Inject(
             b'{"type":1,"target":"GatewayTrade","arguments":["' + SYMBOL.encode() + b'",{]}\x1e'
         ),
+        # An array of six items that ends behind the third.
+        packed=sim.Inject(framed(b"\x96\x01\x80\xc0")),
         malformed=1,
     ),
-    Case(name="record that is no JSON", fault=sim.Inject(b"<html>502</html>\x1e"), malformed=1),
-    Case(name="unknown message type", fault=sim.Inject(b'{"type":99}\x1e')),
+    Case(
+        name="record of something else",
+        fault=sim.Inject(b"<html>502</html>\x1e"),
+        packed=sim.Inject(framed(b"\xc1\xff")),
+        malformed=1,
+    ),
+    _link(
+        "no length where a message should begin",
+        sim.Inject(b"\xff" * 6),
+        row="violation",
+        protocols=("messagepack",),
+        malformed=1,
+        loses=True,
+    ),
+    Case(
+        name="unknown message type",
+        fault=sim.Inject(b'{"type":99}\x1e'),
+        packed=sim.Inject(framed(b"\x91\x63")),
+    ),
     _link("reserved opcode", sim.Inject(b"\x83\x00", "bytes"), row="violation", loses=True),
     _link("masked frame", sim.Inject(b"\x81\x81abcd\x00", "bytes"), row="violation", loses=True),
     _link(
@@ -363,3 +266,12 @@ CASES: tuple[Case, ...] = (
     Case(name="slow consumer", fault=SlowConsumer()),
 )
 """The matrix, in the order of the table."""
+
+RUNS: tuple[tuple[Case, Run], ...] = tuple(
+    (case, Run(case.name, phase, protocol))
+    for case in CASES
+    for protocol in case.protocols
+    # What strikes has to do with the phase, not with the protocol.
+    for phase in (Phase if protocol == "json" else [Phase.STREAMING])
+)
+"""All that are run."""

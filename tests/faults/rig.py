@@ -15,11 +15,12 @@ from typing import Self, TypeVar
 
 import tickwire as tw
 from faults.accounts import Accounts, Seen
-from faults.cases import DROP_TOKEN, Case, ExpireToken, Outcome, Phase, SlowConsumer, Struck
+from faults.case import Case, ExpireToken, Outcome, Phase, SlowConsumer, Struck
 from faults.source import JumpClock, Source
 from hubs import PATIENCE_S, UNIT_S
 from tickwire import sim
 from tickwire.client import Client
+from tickwire.config import ProtocolName
 from tickwire.connecting import connect
 from tickwire.events import Connected, Disconnected, Event
 from tickwire.link_limits import LinkLimits
@@ -55,9 +56,10 @@ def until(condition: Callable[[], object], what: str) -> None:
 class Rig:
     """Everything of one case in one phase; used once, in `with`."""
 
-    def __init__(self, case: Case, phase: Phase) -> None:
+    def __init__(self, case: Case, phase: Phase, protocol: ProtocolName = "json") -> None:
         self.case = case
         self.phase = phase
+        self._protocol = protocol
         self._stack = contextlib.ExitStack()
         market = sim.Market(2, rate=case.rate, burst=0.0, mix={"trade": 0.5, "quote": 0.5})
         self.hub = sim.Hub(market, slot_s=_SLOT_S, **case.hub)
@@ -90,6 +92,7 @@ class Rig:
             token=self.login,
             start="background",
             negotiate=self.case.negotiate,
+            protocol=self._protocol,
             limits=limits,
             process_failure=self._failed,
         )
@@ -155,7 +158,7 @@ class Rig:
 
     def _strike(self, stage: sim.Stage | None) -> None:
         """Let the faults strike: what waits for an attempt is armed, and the living connection ended."""
-        case, fault, hub = self.case, self.case.fault, self.hub
+        case, fault, hub = self.case, self.case.strike(self._protocol), self.hub
         living = None if stage is not None else self._newest()
         if isinstance(fault, SlowConsumer):
             self.client.on_trade(self._hold)
@@ -189,10 +192,8 @@ class Rig:
         case, phase = self.case, self.phase
         rows = case.expected_rows(phase)
         if phase.is_refresh and case.drops_token:
-            # A login waits for the renewal under way, no longer than that is given.
-            first = next(number for number, row in enumerate(rows, 1) if row in DROP_TOKEN)
-            until(lambda: len(self.rows) >= first or self.client.state == "failed", f"failure {first}")
-            self._give_up_renewal()
+            # A login waits for no renewal of a token that has become worthless.
+            until(lambda: self.login.status()["given_up"] == 1, "the end of the renewal")
         user = self.user
         if case.outcome(phase) == "ends":
             until(lambda: self.client.state == "failed", "the end")
@@ -210,11 +211,6 @@ class Rig:
             until(lambda: user.state == "live", "the user hub")
         if isinstance(case.fault, SlowConsumer):
             until(self._called.is_set, "a call of the callback")
-
-    def _give_up_renewal(self) -> None:
-        if self.login.status()["given_up"] == 0:
-            self.clock.jump(_LOGIN.fetch_s)
-            until(lambda: self.login.status()["given_up"] == 1, "the end of the renewal's time")
 
     def _answer_renewal(self) -> None:
         """Let the renewal go, and wait until its answer was taken or left."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from faults.accounts import Seen
-from faults.cases import CASES, Case, Phase
+from faults.case import Case, Phase
+from faults.cases import CASES
 
 __all__ = ["expectations", "expected", "page"]
 

@@ -12,7 +12,8 @@ import pytest
 import tickwire as tw
 from faults import table
 from faults.accounts import Seen
-from faults.cases import CASES, Case, Phase
+from faults.case import Case, Phase, Run
+from faults.cases import CASES, RUNS
 from faults.rig import Rig
 from hubs import no_leftovers
 from tickwire import sim
@@ -24,7 +25,7 @@ WRITE = os.environ.get("TICKWIRE_WRITE_FAULTS", "") not in ("", "0")
 _SLACK_NS = 50_000_000
 """By how much the estimated time of the venue may be off."""
 
-Results = dict[tuple[str, Phase], Seen]
+Results = dict[Run, Seen]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def results() -> Iterator[Results]:
     """What came of each run; written to the documentation if that is asked for."""
     seen: Results = {}
     yield seen
-    if WRITE and len(seen) == len(CASES) * len(Phase):
+    if WRITE and set(seen) == {run for _, run in RUNS}:
         PAGE.write_text(table.page(seen))
 
 
@@ -44,11 +45,11 @@ def _everything_is_loaded() -> None:
         check_bars(rig.engine, rig.hub.symbols)
 
 
-@pytest.mark.parametrize("phase", Phase, ids=lambda phase: phase.name.lower())
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_faults(case: Case, phase: Phase, results: Results) -> None:
+@pytest.mark.parametrize(("case", "run"), RUNS, ids=str)
+def test_faults(case: Case, run: Run, results: Results) -> None:
+    phase, protocol = run.phase, run.protocol
     with no_leftovers():
-        with Rig(case, phase) as rig:
+        with Rig(case, phase, protocol) as rig:
             seen = rig.run()
             assert seen.outcome == case.outcome(phase), (seen.rows, seen.error)
             check_rows(case, phase, seen)
@@ -61,7 +62,7 @@ def test_faults(case: Case, phase: Phase, results: Results) -> None:
             check_last_state(case, seen, rig)
         assert rig.client.tasks() == ()
         assert rig.client.state == ("failed" if seen.outcome == "ends" else "closed")
-    results[case.name, phase] = seen
+    results[run] = seen
 
 
 def collapsed(rows: tuple[str, ...]) -> list[str]:
@@ -163,7 +164,7 @@ def check_marks(case: Case, seen: Seen, engine: tw.Engine) -> None:
 def check_login(case: Case, phase: Phase, seen: Seen) -> None:
     """As many logins as the faults ask for, and none for a renewal that hangs or fails."""
     rows = seen.rows
-    # Nobody waits for a renewal but a login, and that no longer than a renewal is given.
+    # A renewal of a token that has become worthless is given up at once; no other one is.
     assert seen.login["given_up"] == (1 if phase.is_refresh and case.drops_token else 0)
     if case.user_hub:
         logouts = 3 if case.times is None else 1

@@ -1,9 +1,10 @@
 """Our client against servers of other makers: aiosignalr's, and philippseith/signalr in Go.
 
 Both play a script: what they send upon a subscription is decided here, and what the engine made of it is
-compared with what the script means. aiosignalr sends JSON in binary frames. The Go server leaves the
-version out of its negotiate answers, and sends the messages of one caller in no particular order: so the
-engine is given an allowed lateness here, under which order must not matter, and quotes are whole.
+compared with what the script means, in JSON and in MessagePack. aiosignalr sends JSON in binary frames, and
+an integer in the place of a completion's headers in MessagePack. The Go server leaves the version out of
+its negotiate answers, and sends the messages of one caller in no particular order: so the engine is given
+an allowed lateness here, under which order must not matter, and quotes are whole.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from decisions import first_of_all
 from hubs import PATIENCE_S
 from peers import Peer
 from tickwire.client import Client
+from tickwire.config import ProtocolName
 
 CONTRACTS = ("CON.F.US.EP.Z25", "CON.F.US.ENQ.Z25")
 TRADES, QUOTES = "SubscribeContractTrades", "SubscribeContractQuotes"
@@ -85,6 +87,11 @@ def running(request: pytest.FixtureRequest) -> Running:
     return run
 
 
+@pytest.fixture(params=["json", "messagepack"])
+def protocol(request: pytest.FixtureRequest) -> ProtocolName:
+    return request.param
+
+
 def client_of(url: str, engine: tw.Engine, **options: Any) -> Client:
     return tw.connect(
         url, engine=engine, clock="event", process_failure=first_of_all, **({"token": TOKEN} | options)
@@ -119,9 +126,12 @@ def wait_for_ticks(client: Client, ticks: int) -> None:
 
 
 @pytest.mark.parametrize("negotiate", [False, True], ids=["direct", "negotiate"])
-def test_what_the_script_says_is_what_the_engine_holds(running: Running, negotiate: bool) -> None:
+def test_what_the_script_says_is_what_the_engine_holds(
+    running: Running, protocol: ProtocolName, negotiate: bool
+) -> None:
     engine = engine_of()
-    with running() as (server, url), client_of(url, engine, negotiate=negotiate) as client:
+    options = {"protocol": protocol, "negotiate": negotiate}
+    with running() as (server, url), client_of(url, engine, **options) as client:
         assert server.next("upgraded") == {"negotiated": negotiate}
         check_called(server)
         wait_for_ticks(client, 2 * (300 + 120))
@@ -139,10 +149,12 @@ def test_what_the_script_says_is_what_the_engine_holds(running: Running, negotia
         assert bars == [bar_of(expected[n : n + 10]) for n in range(0, 300, 10)]
 
 
-def test_a_dropped_connection_comes_back_with_its_subscriptions(running: Running) -> None:
+def test_a_dropped_connection_comes_back_with_its_subscriptions(
+    running: Running, protocol: ProtocolName
+) -> None:
     engine = engine_of()
-    limits = tw.LinkLimits(backoff_min_s=0.01)
-    with running() as (server, url), client_of(url, engine, limits=limits) as client:
+    options = {"protocol": protocol, "limits": tw.LinkLimits(backoff_min_s=0.01)}
+    with running() as (server, url), client_of(url, engine, **options) as client:
         server.next("upgraded")
         check_called(server)
         wait_for_ticks(client, 2 * (300 + 120))
@@ -161,8 +173,8 @@ def test_a_token_that_is_not_good_is_refused(running: Running, negotiate: bool) 
         assert caught.value.status == 401
 
 
-def test_a_method_that_the_server_does_not_have_is_refused(running: Running) -> None:
+def test_a_method_that_the_server_does_not_have_is_refused(running: Running, protocol: ProtocolName) -> None:
     with running() as (_, url):
-        client = client_of(url, engine_of(), streams="depth")
+        client = client_of(url, engine_of(), streams="depth", protocol=protocol)
         with pytest.raises(tw.SubscribeRefused, match="SubscribeContractMarketDepth"):
             client.__enter__()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import msgpack
+import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 import tickwire as tw
 from hubs import PATIENCE_S, UNIT_S, trade
+from packed import as_message
+from tickwire.config import ProtocolName
 
 CONTRACT = "CON.F.US.EP.Z25"
 END = "\x1e"
@@ -20,8 +26,9 @@ END = "\x1e"
 class PlainServer:
     """Speaks just enough SignalR, in records written by hand."""
 
-    def __init__(self, pings: int) -> None:
+    def __init__(self, pings: int, protocol: ProtocolName) -> None:
         self._pings = pings
+        self._protocol = protocol
         self.url = ""
         self.pongs = 0
         self.connections = 0
@@ -38,27 +45,40 @@ class PlainServer:
             self.gone.set()
 
     def _talk(self, connection: ServerConnection) -> None:
-        assert connection.recv() == f'{{"protocol":"json","version":1}}{END}'
+        assert connection.recv() == f'{{"protocol":"{self._protocol}","version":1}}{END}'
         connection.send("{}" + END)
-        call = json.loads(str(connection.recv()).rstrip(END))
-        assert (call["target"], call["arguments"]) == ("SubscribeContractTrades", [CONTRACT])
-        connection.send(json.dumps({"type": 3, "invocationId": call["invocationId"]}) + END)
+        invocation_id, target, arguments = self._call(connection.recv())
+        assert (target, arguments) == ("SubscribeContractTrades", [CONTRACT])
+        connection.send(self._record({"type": 3, "invocationId": invocation_id}))
         # Beside the pings that the library sends on its own, some with payloads that must come back.
         for number in range(self._pings):
             assert connection.ping(f"ping {number}").wait(PATIENCE_S)
             self.pongs += 1
-        first, second = (
-            json.dumps(trade(CONTRACT, 5000.0, f"2026-03-02T14:30:0{n}Z")) + END for n in range(2)
-        )
+        first, second = (self._record(trade(CONTRACT, 5000.0, f"2026-03-02T14:30:0{n}Z")) for n in range(2))
         # One message in fragments that cut records anywhere, with a ping of the library's in between.
         connection.send([first[:30], first[30:] + second[:7], second[7:]])
         for message in connection:
-            assert str(message).endswith(END)
+            assert isinstance(message, type(first))
+
+    def _record(self, message: dict[str, Any]) -> str | bytes:
+        """A message as it goes into a frame: text, or bytes behind their length."""
+        text = json.dumps(message)
+        return text + END if self._protocol == "json" else as_message(text.encode())
+
+    def _call(self, data: str | bytes) -> tuple[str, str, list[Any]]:
+        """Id, target and arguments of the client's call."""
+        if isinstance(data, str):
+            fields = json.loads(data.rstrip(END))
+            return fields["invocationId"], fields["target"], fields["arguments"]
+        # So short a message has a length of one byte.
+        _, _, invocation_id, target, arguments, _ = msgpack.unpackb(data[1:])
+        return invocation_id, target, arguments
 
 
 @contextmanager
-def running(pings: int) -> Iterator[PlainServer]:
-    server = PlainServer(pings)
+def running(pings: int, protocol: ProtocolName = "json") -> Iterator[PlainServer]:
+    server = PlainServer(pings, protocol)
+    before = set(threading.enumerate())
     options = {"ping_interval": 0.2, "ping_timeout": 2 * UNIT_S, "close_timeout": 1}
     with serve(server.handle, "127.0.0.1", 0, **options) as listening:
         server.url = f"ws://127.0.0.1:{listening.socket.getsockname()[1]}/"
@@ -68,15 +88,22 @@ def running(pings: int) -> Iterator[PlainServer]:
             yield server
         finally:
             listening.shutdown()
-            thread.join(PATIENCE_S)
+            # Those of its connections, too, which the library does not wait for.
+            for left in set(threading.enumerate()) - before:
+                left.join(PATIENCE_S)
+            # It leaves its selector to the garbage collector, and a later test counts descriptors.
+            gc.collect()
 
 
-def test_its_pings_are_answered_and_the_client_stays() -> None:
+@pytest.mark.parametrize("protocol", ["json", "messagepack"])
+def test_its_pings_are_answered_and_the_client_stays(protocol: ProtocolName) -> None:
     engine = tw.Engine([tw.Instrument(CONTRACT, tick_size=0.25)], timeframes=["1s"])
     limits = tw.LinkLimits(ping_s=0.1, heartbeat_s=0.1, silence_s=PATIENCE_S)
     with (
-        running(pings=20) as server,
-        tw.connect(server.url, engine=engine, streams="trades", clock="event", limits=limits) as client,
+        running(pings=20, protocol=protocol) as server,
+        tw.connect(
+            server.url, engine=engine, streams="trades", clock="event", limits=limits, protocol=protocol
+        ) as client,
     ):
         assert client.trades().get(PATIENCE_S).price == 5000.0
         # Long enough for pings of both sides, which wait for nothing but the clock.

@@ -31,8 +31,8 @@ ADVICE: dict[str, str] = {
     "vendor's status page.",
     "refused": "Check scheme, host and path of --hub. After a redirect, use the address that it leads to.",
     "negotiate refused": "Leave out --negotiate: WebSockets need none. If the hub requires it, what it said tells why.",
-    "handshake refused": "Something speaks WebSocket there, but not SignalR as expected: check the path of --hub. If "
-    "the hub named the token or the session, ask for a new token.",
+    "handshake refused": "Something speaks WebSocket there, but not SignalR as expected: check the path of --hub, and "
+    "whether it speaks this --protocol. If the hub named the token or the session, ask for a new token.",
     "subscribe refused": "Check --symbol: it must be a full contract id that has not expired, as `tickwire contracts` "
     "lists them. Check that the account has a subscription to this market's data.",
     "closed, come back": "The hub is restarting or asks its clients to reconnect: try again.",
@@ -42,6 +42,8 @@ ADVICE: dict[str, str] = {
     "company's proxy, use --proxy env.",
     "not trusted": "Check this machine's date. A proxy that inspects TLS, or a server with a certificate of its own, "
     "needs its authority known: set SSL_CERT_FILE to a file that holds it.",
+    "proxy failed": "The proxy is there and cannot reach the hub: check host and port, and that it may connect to them; "
+    "try again in a few minutes.",
     "proxy refused": "Check the proxy's user and password, and that it allows CONNECT to this host and port.",
     "proxy": "Check the proxy's address; --proxy takes http://host:port. See whether this host can be reached without it.",
     "unreachable": "Check host and port, and that no firewall blocks them. A hub on this machine: is it running?",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tickwire.auth import Token, expires_ns
 from tickwire.clock import Clock
-from tickwire.config import Instrument, Rules
+from tickwire.config import Instrument, ProtocolName, Rules
 from tickwire.dial import Deadline, Dialer
 from tickwire.engine import Engine
 from tickwire.errors import ConnectionFailed, ConnectTimeout, SubscribeRefused
@@ -24,6 +24,7 @@ from tickwire.gateway import Gateway
 from tickwire.hub import MarketHub
 from tickwire.link_limits import LinkLimits
 from tickwire.pause import Pause
+from tickwire.plan import check_stream
 from tickwire.policy import rule_for
 from tickwire.streams import stream_calls
 from tickwire.wakeup import Waiter
@@ -40,6 +41,7 @@ _Check = Callable[[], str | None]
 # Searched for where no contract is named: the one that is traded most.
 _USUAL = "ES"
 _PING_S = 0.5
+_PROTOCOLS: dict[ProtocolName, str] = {"json": "JSON", "messagepack": "MessagePack"}
 # Silence is judged by the step "ping", not by the transport.
 _NEVER_S = 86_400.0
 _SLICE_S = 0.1
@@ -78,6 +80,7 @@ class Order:
         gateway: to log in at first, or None.
         symbol: a contract id; None lets the gateway find one, or leaves out data without a gateway.
         streams: to subscribe.
+        protocol: to speak with the hub.
         limit_s: the longest that a step may take.
     """
 
@@ -86,6 +89,7 @@ class Order:
     gateway: Gateway | None = None
     symbol: str | None = None
     streams: tuple[str, ...] = ("trades", "quotes")
+    protocol: ProtocolName = "json"
     limit_s: float = 10.0
 
     def __post_init__(self) -> None:
@@ -123,8 +127,10 @@ class Checkup:
                 failed = name if is_fatal else None
                 yield step
         finally:
-            self._end(None)
-            self._waiter.close()
+            try:
+                self._end(None)
+            finally:
+                self._waiter.close()
 
     def _take(self, name: str, check: _Check) -> tuple[Step, bool]:
         """The step, and whether there is no use in going on."""
@@ -222,15 +228,17 @@ class Checkup:
 
     @cached_property
     def _hub(self) -> MarketHub:
-        limit_s = self._order.limit_s
-        feed = self._engine.feed()
+        limit_s, protocol = self._order.limit_s, self._order.protocol
+        feed = self._engine.feed(protocol=protocol)
 
         def push(payload: bytes, ts_recv: int) -> Sequence[bytes]:
-            return feed.push_bytes(payload, ts_recv).control
+            receipt = feed.push_bytes(payload, ts_recv)
+            check_stream(feed, receipt)
+            return receipt.control
 
         return MarketHub(
             self._route,
-            protocol="json",
+            protocol=protocol,
             token=self._token,
             feed=push,
             on_control=lambda _: None,
@@ -253,15 +261,17 @@ class Checkup:
             # Negotiate takes a connection of its own, and may lead elsewhere.
             self._dialer.drop(self._dialer.dial(address, self._deadline(f"connection to {address.netloc}")))
         else:
+            client = self._hub.transport.client
             self._opened = True
-            self._hub.transport.client.dial()
+            client.dial()
         through = "" if proxy is None else f" through the proxy {proxy.netloc}"
         how = "TCP and TLS, with a trusted certificate" if address.secure else "TCP, without TLS"
         return f"{address.netloc}{through}: {how}"
 
     def _negotiate(self) -> str:
+        client = self._hub.transport.client
         self._opened = True
-        self._hub.transport.client.negotiate()
+        client.negotiate()
         return "the hub gave out an id for the connection"
 
     def _upgrade(self) -> str:
@@ -274,7 +284,7 @@ class Checkup:
 
     def _shake_hands(self) -> str:
         self._hub.transport.shake_hands()
-        return "the hub speaks SignalR's JSON protocol"
+        return f"the hub speaks SignalR's {_PROTOCOLS[self._order.protocol]} protocol"
 
     def _subscribe(self, stream: str) -> str | None:
         if self._symbol is None:

@@ -35,6 +35,9 @@ def doctor(
     streams: Annotated[str, typer.Option(help="Of trades, quotes, depth; commas between.")] = "trades,quotes",
     limit: Annotated[float, typer.Option(help="Seconds that each step may take.", min=0.1)] = 10.0,
     proxy: Annotated[str | None, typer.Option(help='URL of an HTTP proxy, or "env".')] = None,
+    protocol: Annotated[
+        Literal["json", "messagepack"], typer.Option(help="What to speak with the hub.")
+    ] = "json",
     negotiate: Annotated[bool, typer.Option("--negotiate", help="Ask for a connection first.")] = False,
     token_in: Annotated[
         Literal["header", "query"], typer.Option(help="Where the token goes; servers log URLs.")
@@ -84,6 +87,7 @@ def doctor(
         gateway=gateway,
         symbol=symbol,
         streams=tuple(names("--streams", streams)),
+        protocol=protocol,
         limit_s=limit,
     )
     console = None if as_json else results_console()

@@ -79,6 +79,13 @@ def replay(
     through_hub: Annotated[
         bool, typer.Option("--through-hub", help="Send the ticks through an embedded hub and a real socket.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Judge the quality of the data, too, and say what was found.")
+    ] = False,
+    report_file: Annotated[
+        list[Path] | None,
+        typer.Option(help="Write that report to this file: .html or .json; may be repeated."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
@@ -88,12 +95,16 @@ def replay(
     Rows are applied in the order of the file, bars close by the times of the ticks, and what is
     rejected is counted by reason.
     """
+    from . import quality, quality_page
     from .tickfile import read
 
     begun_s = time.perf_counter()
     spans = names("--timeframes", timeframes)
     sizes = _given_sizes(tick_size or [])
-    _check_out(out, file)
+    if out is not None:
+        _check_out("--out", out, _OUT_SUFFIXES, file)
+    for path in report_file or []:
+        _check_out("--report-file", path, quality_page.FORMATS, file)
     ticks = read(file, condition)
     sources = _sources(source, ticks, through_hub)
     engine = _engine(ticks, spans, sources, lateness, allow_negative, sizes)
@@ -108,7 +119,12 @@ def replay(
     bars = _bars(engine, sources, partial=not closed_only)
     if out is not None:
         _write(bars, out)
-    _report(_Result(file, out, engine, bars, time.perf_counter() - begun_s), as_json)
+    seconds = time.perf_counter() - begun_s
+    judged = None
+    if report or report_file:
+        judged = quality.report(file, ticks, engine)
+        quality_page.write(judged, report_file or [])
+    _report(_Result(file, out, engine, bars, judged if report else None, seconds), as_json)
 
 
 # Arguments
@@ -131,16 +147,14 @@ def _given_sizes(texts: list[str]) -> dict[str | None, Decimal]:
     return sizes
 
 
-def _check_out(out: Path | None, file: Path) -> None:
+def _check_out(option: str, out: Path, suffixes: tuple[str, ...], file: Path) -> None:
     # Before the work is done, not after it.
-    if out is None:
-        return
-    if out.suffix.lower() not in _OUT_SUFFIXES:
-        raise ConfigError(f"--out: got {out}, expected a name that ends in {', '.join(_OUT_SUFFIXES)}")
+    if out.suffix.lower() not in suffixes:
+        raise ConfigError(f"{option}: got {out}, expected a name that ends in {', '.join(suffixes)}")
     if not out.parent.is_dir():
-        raise ConfigError(f"--out: the folder {out.parent} does not exist")
+        raise ConfigError(f"{option}: the folder {out.parent} does not exist")
     if out.exists() and file.exists() and out.samefile(file):
-        raise ConfigError(f"--out: {out} is the file that is replayed; give another name")
+        raise ConfigError(f"{option}: {out} is the file that is replayed; give another name")
 
 
 def _sources(text: str | None, ticks: TickFile, through_hub: bool) -> tuple[Any, ...]:
@@ -289,6 +303,7 @@ class _Result:
     out: Path | None
     engine: Engine
     bars: pl.DataFrame
+    quality: dict[str, Any] | None
     seconds: float
 
     def groups(self) -> pl.DataFrame:
@@ -308,6 +323,7 @@ def _report(result: _Result, as_json: bool) -> None:
     stats: dict[str, Any] = result.engine.stats()
     if as_json:
         groups = result.groups().with_columns(_time_text("first"), _time_text("last"))
+        quality = {} if result.quality is None else {"quality": result.quality["instruments"]}
         print_json(
             {
                 "file": str(result.file),
@@ -324,6 +340,7 @@ def _report(result: _Result, as_json: bool) -> None:
                 "out": None if result.out is None else str(result.out),
                 "seconds": round(result.seconds, 3),
             }
+            | quality
         )
         return
     _print_table(result, stats)
@@ -368,6 +385,10 @@ def _print_table(result: _Result, stats: dict[str, Any]) -> None:
         lines.append(f"{count} end after the last tick of the file (complete=false)")
     if result.out is not None:
         lines.append(f"{result.bars.height:,} bars written to {result.out}")
+    if result.quality is not None:
+        from .quality_page import lines as quality_lines
+
+        lines += quality_lines(result.quality)
     console = results_console()
     console.print(table)
     console.print()

@@ -4,8 +4,8 @@ A file has `ts_ns` or `ts_event`, `instrument` or `symbol`, and prices: `price` 
 for trades, `bid` and `ask` (with `bid_size`, `ask_size`, `last`) for quotes. `kind` ("trade" or
 "quote") says which a row is; without it, rows with a price are trades. Other columns serve filters.
 
-The whole file is read, into memory. Arrival times are left out: a recording is not judged by when
-its ticks came.
+The whole file is read, into memory. Arrival times (`ts_recv_ns` or `ts_recv`) are for reports alone: a
+recording is not judged by when its ticks came.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from . import ticksize
 __all__ = ["TickFile", "read"]
 
 _TIMES = ("ts_ns", "ts_event")
+_ARRIVALS = ("ts_recv_ns", "ts_recv")
 _SYMBOLS = ("instrument", "symbol")
 _PRICES = ("price", "bid", "ask")
 _NUMBERS = ("price", "size", "bid", "ask", "bid_size", "ask_size", "last")
-_KNOWN = {*_TIMES, *_SYMBOLS, *_NUMBERS, "kind", "side"}
+_KNOWN = {*_TIMES, *_ARRIVALS, *_SYMBOLS, *_NUMBERS, "kind", "side"}
 # Where a row stands in the file, filtered or not: errors name it, counted from 0.
 _ROW = "tickwire row"
 _TRADE = ("symbol", "ts_event", "price", "size", "side")
@@ -41,7 +42,8 @@ class TickFile:
     """Checked ticks, in the order of the file.
 
     Attributes:
-        ticks: symbol, ts_event (int ns UTC), kind, side, and every number column; nulls are absent.
+        ticks: row (of the file, from 0), symbol, ts_event and ts_recv (int ns UTC), kind, side, and every
+            number column; nulls are absent.
     """
 
     ticks: pl.DataFrame
@@ -186,7 +188,8 @@ def _normal(frame: pl.DataFrame) -> pl.DataFrame:
         else pl.Series(name, [None], pl.Float64).new_from_index(0, frame.height)
         for name in _NUMBERS
     ]
-    normal = pl.DataFrame([symbol.alias("symbol"), _time(_one_of(frame, _TIMES)), _side(frame), *numbers])
+    times = [_time(_one_of(frame, _TIMES)).alias("ts_event"), _arrival(frame)]
+    normal = pl.DataFrame([frame[_ROW].alias("row"), symbol.alias("symbol"), *times, _side(frame), *numbers])
     return normal.with_columns(_kind(frame, normal))
 
 
@@ -221,7 +224,15 @@ def _time(series: pl.Series) -> pl.Series:
         series = series.dt.epoch("ns")
     if not series.dtype.is_integer():
         raise DataError(f"column {name!r} has type {series.dtype}, expected int ns UTC or timestamps")
-    return series.cast(pl.Int64).alias("ts_event")
+    return series.cast(pl.Int64)
+
+
+def _arrival(frame: pl.DataFrame) -> pl.Series:
+    for name in _ARRIVALS:
+        # A CSV column without any value is read as text.
+        if name in frame.columns and frame[name].null_count() < frame.height:
+            return _time(frame[name]).alias("ts_recv")
+    return pl.Series("ts_recv", [None], pl.Int64).new_from_index(0, frame.height)
 
 
 def _number(frame: pl.DataFrame, name: str) -> pl.Series:

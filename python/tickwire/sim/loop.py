@@ -14,12 +14,8 @@ import asyncio
 import select
 import selectors
 import sys
-from typing import TYPE_CHECKING, Any
 
-from tickwire.clock import Clock
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from tickwire.clock import Clock, ClockLoop
 
 __all__ = ["EARLY_S", "new_event_loop"]
 
@@ -39,7 +35,7 @@ def new_event_loop(clock: Clock | None = None) -> asyncio.AbstractEventLoop:
     """A loop on `clock`; on the real one its timers are good to some tens of microseconds."""
     if clock is None or type(clock) is Clock:
         return _fine_loop()
-    return _ClockLoop(clock)
+    return ClockLoop(clock)
 
 
 if sys.platform == "linux":
@@ -58,41 +54,3 @@ else:
 
     def _fine_loop() -> asyncio.AbstractEventLoop:
         return asyncio.new_event_loop()
-
-
-class _ClockLoop(asyncio.SelectorEventLoop):
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(_ClockSelector(clock))
-        self._hub_clock = clock
-
-    def time(self) -> float:
-        return self._hub_clock.monotonic_s()
-
-
-class _ClockSelector(selectors.BaseSelector):
-    """A selector whose waiting is the clock's business."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._inner = selectors.DefaultSelector()
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._inner.register(fileobj, events, data)
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._inner.unregister(fileobj)
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._inner.modify(fileobj, events, data)
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return self._clock.select(self._inner, timeout)
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._inner.get_key(fileobj)
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return self._inner.get_map()

@@ -207,6 +207,7 @@ impl Engine {
             let view = shared.view.load();
             memory.rings += shared.trades.get().map_or(0, |ring| ring.touched_bytes());
             memory.rings += shared.quotes.get().map_or(0, |ring| ring.touched_bytes());
+            memory.rings += shared.rejected.touched_bytes() + shared.flagged.touched_bytes();
             memory.bars += view.series.iter().map(crate::store::Series::bytes).sum::<usize>();
             memory.fixed += size_of::<Instrument>() + view.cell.len() * size_of::<u64>();
         }

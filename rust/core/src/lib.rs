@@ -14,6 +14,7 @@ pub mod feed;
 mod grid;
 mod history;
 mod instrument;
+pub mod judged;
 mod layout;
 mod lookup;
 #[cfg(tickwire_loom)]

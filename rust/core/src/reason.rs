@@ -48,6 +48,24 @@ reasons! {
     Late = "late",
     /// A price outside the band around the last accepted one.
     Band = "band",
+    /// A price outside the absolute limits.
+    Limits = "limits",
+    /// A price that jumped away and came back at once; found out afterwards.
+    Spike = "spike",
+    /// A trade of size zero.
+    ZeroSize = "zero_size",
+    /// A trade of many times the usual size.
+    Outsize = "outsize",
+    /// An event time too far behind the arrival time.
+    Stale = "stale",
+    /// An event time too far behind the newest one.
+    Backwards = "backwards",
+    /// A bid equal to its ask.
+    Locked = "locked",
+    /// A quote without a bid or without an ask.
+    OneSided = "one_sided",
+    /// The same tick as the one before.
+    Duplicate = "duplicate",
 }
 
 /// Number of reasons.

@@ -97,6 +97,65 @@ pub enum DepthKind {
     Other(u8),
 }
 
+/// A tick of any kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tick {
+    /// A print.
+    Trade(Trade),
+    /// A top of the book.
+    Quote(Quote),
+    /// A delta of the order book.
+    Depth(Depth),
+}
+
+impl Tick {
+    /// "trade", "quote" or "depth".
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Trade(_) => "trade",
+            Self::Quote(_) => "quote",
+            Self::Depth(_) => "depth",
+        }
+    }
+
+    /// Event time and arrival time, ns UTC, each [`NO_TIME`] where there is none.
+    #[must_use]
+    pub fn times(&self) -> (i64, i64) {
+        match self {
+            Self::Trade(trade) => (trade.ts_event, trade.ts_recv),
+            Self::Quote(quote) => (quote.ts_event, quote.ts_recv),
+            Self::Depth(depth) => (depth.ts_event, depth.ts_recv),
+        }
+    }
+
+    /// Whether both say the same; when they arrived does not matter. What is absent equals what is.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same = |a: f64, b: f64| a == b || a.is_nan() && b.is_nan();
+        match (self, other) {
+            (Self::Trade(a), Self::Trade(b)) => {
+                (a.ts_event, a.side) == (b.ts_event, b.side)
+                    && same(a.price, b.price)
+                    && same(a.size, b.size)
+            }
+            (Self::Quote(a), Self::Quote(b)) => {
+                let numbers = |quote: &Quote| {
+                    [quote.bid, quote.ask, quote.bid_size, quote.ask_size, quote.last]
+                };
+                a.ts_event == b.ts_event
+                    && numbers(a).into_iter().zip(numbers(b)).all(|(a, b)| same(a, b))
+            }
+            (Self::Depth(a), Self::Depth(b)) => {
+                (a.ts_event, a.kind) == (b.ts_event, b.kind)
+                    && same(a.price, b.price)
+                    && same(a.size, b.size)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Trade {
     /// Number of words of [`to_words`](Self::to_words).
     pub(crate) const WORDS: usize = 5;

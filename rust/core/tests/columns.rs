@@ -14,6 +14,7 @@ use tickwire_core::Spec;
 use tickwire_core::bars::{Alignment, Source};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::Engine;
+use tickwire_core::judged::Fate;
 use tickwire_core::record::{NO_TIME, Trade};
 use tickwire_core::validate::{Action, Rules};
 
@@ -141,11 +142,19 @@ fn table() -> impl Strategy<Value = Table> {
 
 fn rules() -> impl Strategy<Value = (Rules, f64)> {
     let action = || prop::sample::select(vec![Action::Reject, Action::Flag, Action::Off]);
+    let off = || prop_oneof![3 => Just(Action::Off), 1 => action()];
     let tick_size = prop::sample::select(vec![0.25, 0.01, 0.75, 1.0 / 3.0]);
-    (action(), action(), action(), any::<bool>(), tick_size).prop_map(
-        |(grid, band, size, allow_negative, tick_size)| {
-            let rules = Rules { grid, band, size, allow_negative, ..Rules::default() };
-            (rules, tick_size)
+    let usual = (action(), action(), action(), any::<bool>());
+    // Those that remember go row by row, so that most tables should be without them.
+    let others = (off(), off(), (off(), off(), off(), off()), any::<bool>());
+    (usual, others, tick_size).prop_map(
+        |((grid, band, size, allow_negative), (limits, zero_size, rest, remember), tick_size)| {
+            let rules =
+                Rules { grid, band, size, allow_negative, limits, zero_size, ..Rules::default() };
+            let rules = Rules { price_low: 60.0, price_high: 200.0, ..rules };
+            let (spike, outsize, backwards, duplicate) = rest;
+            let remembering = Rules { spike, outsize, backwards, duplicate, ..rules.clone() };
+            (if remember { remembering } else { rules }, tick_size)
         },
     )
 }
@@ -163,6 +172,11 @@ fn same(rowwise: &Engine, columnar: &Engine, levels: usize) -> Result<(), TestCa
         (first, trades.iter().map(words).collect::<Vec<_>>())
     };
     prop_assert_eq!(ring(rowwise), ring(columnar));
+    for fate in [Fate::Rejected, Fate::Flagged] {
+        // As text, because NaN is not equal to itself.
+        let kept = |engine: &Engine| format!("{:?}", engine.judged(ID, fate, usize::MAX));
+        prop_assert_eq!(kept(rowwise), kept(columnar));
+    }
     for level in 0..levels {
         prop_assert_eq!(closed(&a, level), closed(&b, level));
         prop_assert_eq!(open(&a, level), open(&b, level));

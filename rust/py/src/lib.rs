@@ -8,6 +8,7 @@ mod engine;
 mod errors;
 mod feed;
 mod frame;
+mod judged;
 mod names;
 mod overlap;
 mod records;
@@ -17,6 +18,7 @@ mod snapshot;
 mod specs;
 mod subscription;
 mod symbols;
+mod validator;
 mod volumes;
 mod websocket;
 
@@ -39,8 +41,12 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<records::Trade>()?;
     module.add_class::<records::Quote>()?;
     module.add_class::<records::Receipt>()?;
+    module.add_class::<validator::PyValidator>()?;
+    module.add_class::<validator::Verdict>()?;
     module.add_class::<volumes::Volumes>()?;
     module.add_class::<websocket::WebSocket>()?;
     module.add_class::<websocket::Received>()?;
+    module.add_function(wrap_pyfunction!(judged::judged, module)?)?;
+    module.add_function(wrap_pyfunction!(judged::set_rules, module)?)?;
     Ok(())
 }

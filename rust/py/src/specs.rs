@@ -13,18 +13,35 @@ use crate::sessions::Sessions;
 
 /// `tickwire.Rules`, with times in ns.
 #[derive(FromPyObject)]
-struct RulesArg {
+pub(crate) struct RulesArg {
     grid: String,
+    limits: String,
     band: String,
+    spike: String,
     size: String,
+    zero_size: String,
+    outsize: String,
     skew: String,
+    stale: String,
+    backwards: String,
     crossed: String,
+    locked: String,
+    one_sided: String,
+    duplicate: String,
     allow_negative: bool,
+    price_low: Option<f64>,
+    price_high: Option<f64>,
     band_width: f64,
     band_ticks: f64,
     band_agree: u32,
     band_age_ns: i64,
+    spike_moves: f64,
+    spike_ticks: u32,
+    outsize_times: f64,
     skew_ns: i64,
+    stale_ns: i64,
+    stale_quote_ns: i64,
+    backwards_ns: i64,
 }
 
 /// What bars are aligned to, where it is not UTC.
@@ -90,19 +107,36 @@ impl SpecArg {
 }
 
 impl RulesArg {
-    fn build(self) -> PyResult<Rules> {
+    pub(crate) fn build(self) -> PyResult<Rules> {
         Ok(Rules {
             grid: action("grid", &self.grid)?,
+            limits: action("limits", &self.limits)?,
             band: action("band", &self.band)?,
+            spike: action("spike", &self.spike)?,
             size: action("size", &self.size)?,
+            zero_size: action("zero_size", &self.zero_size)?,
+            outsize: action("outsize", &self.outsize)?,
             skew: action("skew", &self.skew)?,
+            stale: action("stale", &self.stale)?,
+            backwards: action("backwards", &self.backwards)?,
             crossed: action("crossed", &self.crossed)?,
+            locked: action("locked", &self.locked)?,
+            one_sided: action("one_sided", &self.one_sided)?,
+            duplicate: action("duplicate", &self.duplicate)?,
             allow_negative: self.allow_negative,
+            price_low: self.price_low.unwrap_or(f64::NEG_INFINITY),
+            price_high: self.price_high.unwrap_or(f64::INFINITY),
             band_width: self.band_width,
             band_ticks: self.band_ticks,
             band_agree: self.band_agree,
             band_age_ns: self.band_age_ns,
+            spike_moves: self.spike_moves,
+            spike_ticks: self.spike_ticks,
+            outsize_times: self.outsize_times,
             skew_ns: self.skew_ns,
+            stale_ns: self.stale_ns,
+            stale_quote_ns: self.stale_quote_ns,
+            backwards_ns: self.backwards_ns,
         })
     }
 }

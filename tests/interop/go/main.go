@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -38,6 +39,27 @@ func say(event string, fields map[string]any) {
 		log.Fatal(err)
 	}
 	fmt.Println(string(line))
+}
+
+// typed makes integers of whole numbers, which MessagePack tells from others and JSON does not.
+func typed(value any) any {
+	switch value := value.(type) {
+	case json.Number:
+		if whole, err := value.Int64(); err == nil {
+			return whole
+		}
+		number, _ := value.Float64()
+		return number
+	case []any:
+		for i := range value {
+			value[i] = typed(value[i])
+		}
+	case map[string]any:
+		for name := range value {
+			value[name] = typed(value[name])
+		}
+	}
+	return value
 }
 
 type market struct {
@@ -94,8 +116,19 @@ func main() {
 	if !lines.Scan() {
 		log.Fatal("no task came")
 	}
-	if err := json.Unmarshal(lines.Bytes(), &todo); err != nil {
+	script := json.NewDecoder(bytes.NewReader(lines.Bytes()))
+	script.UseNumber()
+	if err := script.Decode(&todo); err != nil {
 		log.Fatal(err)
+	}
+	for _, contracts := range todo.Script {
+		for _, messages := range contracts {
+			for _, message := range messages {
+				for i := range message {
+					message[i] = typed(message[i])
+				}
+			}
+		}
 	}
 	server, err := signalr.NewServer(
 		context.Background(),

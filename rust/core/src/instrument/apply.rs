@@ -4,9 +4,9 @@ use super::{Shared, Writer};
 use crate::bars::watermark::JUMP_NS;
 use crate::columns::{BLOCK, Block, TradeColumns};
 use crate::reason::Reason;
-use crate::record::{Depth, NO_TIME, Quote, Side, Trade};
+use crate::record::{Depth, NO_TIME, Quote, Side, Tick, Trade};
 use crate::ring;
-use crate::validate::Flags;
+use crate::validate::{Flags, Rules};
 use std::ops::Range;
 
 impl Writer {
@@ -98,7 +98,9 @@ impl Writer {
         let late = self.trades.is_late(trade.ts_event);
         let closed_until = if late { self.trades.limit(trade.ts_event, shared) } else { NO_TIME };
         let checked = self.trade_checks.trade(trade, closed_until);
-        self.judge(checked)?;
+        if !matches!(checked, Ok(Flags::NONE)) {
+            self.judge(shared, checked, Tick::Trade(*trade))?;
+        }
 
         let ring = self.trade_ring.get_or_insert_with(|| {
             let ring = ring::ring(shared.spec.capacity);
@@ -141,7 +143,9 @@ impl Writer {
         let late = self.quotes.is_late(quote.ts_event);
         let closed_until = if late { self.quotes.limit(quote.ts_event, shared) } else { NO_TIME };
         let checked = self.quote_checks.quote(quote, closed_until);
-        self.judge(checked)?;
+        if !matches!(checked, Ok(Flags::NONE)) {
+            self.judge(shared, checked, Tick::Quote(*quote))?;
+        }
 
         let ring = self.quote_ring.get_or_insert_with(|| {
             let ring = ring::ring(shared.spec.capacity);
@@ -173,7 +177,9 @@ impl Writer {
         }
         self.dirty = true;
         let checked = self.quote_checks.depth(&depth);
-        self.judge(checked)?;
+        if !matches!(checked, Ok(Flags::NONE)) {
+            self.judge(shared, checked, Tick::Depth(depth))?;
+        }
         self.depth_count += 1;
         Ok(())
     }
@@ -191,6 +197,12 @@ impl Writer {
         self.revised += 1;
     }
 
+    /// Judges all later ticks by other rules.
+    pub(crate) fn set_rules(&mut self, rules: &Rules) {
+        self.trade_checks.set_rules(rules.clone());
+        self.quote_checks.set_rules(rules.clone());
+    }
+
     /// Counts a tick that another connection has brought before.
     pub(crate) fn duplicate(&mut self) {
         self.dirty = true;
@@ -205,21 +217,39 @@ impl Writer {
         (trades + quotes + self.depth_count, self.rejected_total)
     }
 
-    #[inline]
-    fn judge(&mut self, checked: Result<Flags, Reason>) -> Result<(), Reason> {
-        match checked {
-            Ok(flags) => {
-                if !flags.is_empty() {
-                    self.judged = true;
-                    flags.iter().for_each(|reason| self.flagged[reason as usize] += 1);
-                }
-                Ok(())
-            }
+    /// Counts and keeps a tick of which there is something to say.
+    #[cold]
+    fn judge(
+        &mut self,
+        shared: &Shared,
+        checked: Result<Flags, Reason>,
+        tick: Tick,
+    ) -> Result<(), Reason> {
+        let flags = match checked {
+            Ok(flags) => flags,
             Err(reason) => {
                 self.reject(reason);
-                Err(reason)
+                self.kept_rejected.push(&shared.rejected, tick, reason);
+                return Err(reason);
+            }
+        };
+        self.judged = true;
+        for reason in flags.iter() {
+            self.flagged[reason as usize] += 1;
+            self.kept_flagged.push(&shared.flagged, tick, reason);
+        }
+        if flags.has_reverted() {
+            let checks = if matches!(tick, Tick::Trade(_)) {
+                &self.trade_checks
+            } else {
+                &self.quote_checks
+            };
+            for &tick in checks.spike() {
+                self.flagged[Reason::Spike as usize] += 1;
+                self.kept_flagged.push(&shared.flagged, tick, Reason::Spike);
             }
         }
+        Ok(())
     }
 
     #[cold]

@@ -14,6 +14,7 @@ use tracks::Track;
 
 use crate::bars::{Alignment, Buckets, Empty, Late, Source, Timeframe, parent};
 use crate::cell::Cell;
+use crate::judged::{Keep, Shown};
 use crate::layout::Layout;
 use crate::reason::REASONS;
 use crate::record::{Quote, Trade};
@@ -32,7 +33,7 @@ pub struct Spec {
     pub symbol: String,
     /// Smallest price step.
     pub tick_size: f64,
-    /// What the prices, sizes and times must obey.
+    /// What the prices, sizes and times must obey, until other rules are set.
     pub rules: Rules,
     /// Which prices bars are made of.
     pub sources: Vec<Source>,
@@ -68,6 +69,9 @@ pub(crate) struct Shared {
     /// Made when the first trade comes.
     pub(crate) trades: OnceLock<Arc<TradeRing>>,
     pub(crate) quotes: OnceLock<Arc<QuoteRing>>,
+    /// The newest ticks that were rejected, and those that were flagged.
+    pub(crate) rejected: Shown,
+    pub(crate) flagged: Shown,
     pub(crate) watchers: Watchers,
     /// Bars to retain, per timeframe.
     pub(crate) retain: Arc<[usize]>,
@@ -114,6 +118,8 @@ pub(crate) struct Writer {
     rejected: [u64; REASONS],
     rejected_total: u64,
     flagged: [u64; REASONS],
+    kept_rejected: Keep,
+    kept_flagged: Keep,
     depth_count: u64,
     duplicates: u64,
     /// Late ticks that have changed closed bars.
@@ -167,6 +173,8 @@ impl Instrument {
             rejected: [0; REASONS],
             rejected_total: 0,
             flagged: [0; REASONS],
+            kept_rejected: Keep::default(),
+            kept_flagged: Keep::default(),
             depth_count: 0,
             duplicates: 0,
             revised: 0,
@@ -189,6 +197,8 @@ impl Instrument {
             view: ArcSwap::from_pointee(View { series, cell, layout }),
             trades: OnceLock::new(),
             quotes: OnceLock::new(),
+            rejected: Shown::default(),
+            flagged: Shown::default(),
             watchers: Watchers::default(),
             retain,
         };

@@ -61,6 +61,8 @@ impl Writer {
         update.set(layout::CLOSING_TIMES, self.trades.watermark.closing_time() as u64);
         update.set(layout::CLOSING_TIMES + 1, self.quotes.watermark.closing_time() as u64);
         if std::mem::take(&mut self.judged) || anew {
+            self.kept_rejected.publish();
+            self.kept_flagged.publish();
             update.set_all(layout::REJECTED, &self.rejected);
             update.set_all(layout::FLAGGED, &self.flagged);
         }

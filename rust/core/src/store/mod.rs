@@ -16,7 +16,7 @@ mod chunk;
 mod revised;
 mod series;
 mod tail;
-mod ticks;
+pub(crate) mod ticks;
 mod writer;
 
 #[cfg(tickwire_loom)]

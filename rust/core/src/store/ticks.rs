@@ -6,12 +6,12 @@ use arrow_array::{ArrayRef, Float64Array, Int8Array, RecordBatch, TimestampNanos
 use arrow_schema::ArrowError;
 use std::sync::Arc;
 
-fn times(values: impl Iterator<Item = i64>) -> ArrayRef {
+pub(crate) fn times(values: impl Iterator<Item = i64>) -> ArrayRef {
     let known = values.map(|time| (time != NO_TIME).then_some(time));
     Arc::new(TimestampNanosecondArray::from_iter(known).with_timezone("UTC"))
 }
 
-fn numbers(values: impl Iterator<Item = f64>) -> ArrayRef {
+pub(crate) fn numbers(values: impl Iterator<Item = f64>) -> ArrayRef {
     // Absent sides and sizes are null in a frame: NaN would poison the user's arithmetic.
     Arc::new(Float64Array::from_iter(values.map(|value| (!value.is_nan()).then_some(value))))
 }
