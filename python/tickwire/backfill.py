@@ -343,7 +343,7 @@ class Backfiller:
         # Asked anew each time: a bar that was open when it was cut may have closed since.
         closed_ns = self._closed_ns(symbol) or end_ns
         most = self._settings.portion_bars
-        return self._tree.portion_end(timeframe, span, start_ns, end_ns, most, closed_ns)
+        return self._trees[symbol].portion_end(timeframe, span, start_ns, end_ns, most, closed_ns)
 
     def _tell_revision(self, bar: Bar) -> None:
         self._tell(
