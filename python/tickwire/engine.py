@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
 from .alignment import check_align
-from .config import Instrument, ProtocolName, Rules, Source, Spec, Split, choice, count, sources, texts
+from .config import (
+    MAX_FLAT_LIMIT,
+    Empty,
+    Instrument,
+    Late,
+    ProtocolName,
+    Rules,
+    Source,
+    Spec,
+    Split,
+    choice,
+    count,
+    sources,
+    texts,
+)
 from .errors import ConfigError, UnknownInstrument
 from .subscription import Subscription
 from .units import duration_ns, float_column, int_column, side_column, time_ns
@@ -67,6 +81,10 @@ class Engine(_core.Engine):
         source: what bars are made of, unless an instrument says otherwise: "trade", "bid", "ask",
             "mid", "last" (the quotes' last price) or a tuple of them.
         lateness: how long, in event time, bars wait for late ticks, unless an instrument says otherwise.
+        late, horizon: what becomes of ticks that are later still, "reject" or "revise"; and how long after
+            a bar's end they may revise it.
+        empty, flat_limit: what becomes of bars without ticks, "skip" or "flat"; and how many of the
+            smallest timeframe in a row are filled. See `Instrument`.
         split: what becomes of a trade that reaches the end of a volume or notional bar, unless an
             instrument says otherwise: "keep" (it stays whole) or "split" (see `Instrument`).
 
@@ -94,6 +112,10 @@ class Engine(_core.Engine):
         align: str = "utc",
         source: Source | tuple[Source, ...] = "trade",
         lateness: str = "0s",
+        late: Late = "reject",
+        horizon: str = "5m",
+        empty: Empty = "skip",
+        flat_limit: int = 3_600,
         split: Split = "keep",
     ) -> Self:
         if isinstance(instruments, str) or not isinstance(instruments, (Instrument, Iterable)):
@@ -110,6 +132,8 @@ class Engine(_core.Engine):
             raise ConfigError("instruments: got none, expected at least one tickwire.Instrument")
         timeframes = [_core.timeframe_name(text) for text in texts("timeframes", timeframes, '["1s", "1m"]')]
         check_align("align", align)
+        choice("late", late, Late)
+        choice("empty", empty, Empty)
         choice("split", split, Split)
         specs = [
             Spec.of(
@@ -117,6 +141,10 @@ class Engine(_core.Engine):
                 align=align,
                 source=sources("source", source),
                 lateness_ns=duration_ns("lateness", lateness),
+                late=late,
+                horizon_ns=duration_ns("horizon", horizon),
+                empty=empty,
+                flat_limit=count("flat_limit", flat_limit, MAX_FLAT_LIMIT),
                 split=split,
                 capacity=count("capacity", capacity, MAX_CAPACITY),
             )

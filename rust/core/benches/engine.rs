@@ -16,7 +16,7 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use cpu_time::ProcessTime;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Kind, Source, Split};
+use tickwire_core::bars::{Alignment, Empty, Kind, Late, Source, Split};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Trade};
@@ -199,6 +199,8 @@ fn engine_of(kinds: &[&str]) -> Engine {
         alignment: Alignment::Utc,
         lateness_ns: 0,
         split: Split::Keep,
+        late: Late::Reject,
+        empty: Empty::Skip,
         stamp_arrival: false,
         capacity: CAPACITY,
     };

@@ -43,6 +43,8 @@ pub struct Counters {
     pub depth: u64,
     /// Second copies, of ticks that two overlapping connections have brought. None of the above.
     pub duplicates: u64,
+    /// Late ticks among the accepted, which have changed closed bars.
+    pub revised: u64,
 }
 
 impl Counters {
@@ -60,6 +62,7 @@ impl Counters {
         self.quotes += other.quotes;
         self.depth += other.depth;
         self.duplicates += other.duplicates;
+        self.revised += other.revised;
         for reason in Reason::ALL {
             self.rejected[*reason as usize] += other.rejected[*reason as usize];
             self.flagged[*reason as usize] += other.flagged[*reason as usize];
@@ -119,6 +122,7 @@ impl Snapshot {
             quotes: self.quote_count(),
             depth: self.words[layout::DEPTH_COUNT],
             duplicates: self.words[layout::DUPLICATES],
+            revised: self.words[layout::REVISED],
         }
     }
 

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Source, Split};
+use tickwire_core::bars::{Alignment, Empty, Late, Source, Split};
 use tickwire_core::engine::Engine;
 use tickwire_core::judged::{Fate, KEPT};
 use tickwire_core::reason::Reason;
@@ -179,6 +179,8 @@ fn engine(rules: Rules) -> Engine {
         alignment: Alignment::Utc,
         lateness_ns: 0,
         split: Split::Keep,
+        late: Late::Reject,
+        empty: Empty::Skip,
         stamp_arrival: false,
         capacity: 1 << 10,
     };

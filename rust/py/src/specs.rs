@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use pyo3::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Kind, Source, Split};
+use tickwire_core::bars::{Alignment, Empty, Kind, Late, Source, Split};
 use tickwire_core::validate::{Action, Rules};
 
 use crate::calendar::Zone;
@@ -68,6 +68,11 @@ pub(crate) struct SpecArg {
     sources: Vec<String>,
     align: Option<AlignArg>,
     lateness_ns: i64,
+    late: String,
+    horizon_ns: i64,
+    empty: String,
+    flat_limit: u32,
+    hours: Option<Py<Sessions>>,
     split: String,
     stamp_arrival: bool,
     capacity: usize,
@@ -83,6 +88,19 @@ impl SpecArg {
             sources: self.sources.iter().map(|text| source(text)).collect::<PyResult<_>>()?,
             alignment: self.align.map_or(Alignment::Utc, AlignArg::build),
             lateness_ns: self.lateness_ns,
+            late: match self.late.as_str() {
+                "reject" => Late::Reject,
+                "revise" => Late::Revise { horizon_ns: self.horizon_ns },
+                text => return Err(unknown("late", text, "\"reject\" or \"revise\"")),
+            },
+            empty: match self.empty.as_str() {
+                "skip" => Empty::Skip,
+                "flat" => Empty::Flat {
+                    limit: self.flat_limit,
+                    hours: self.hours.map(|hours| hours.get().core()),
+                },
+                text => return Err(unknown("empty", text, "\"skip\" or \"flat\"")),
+            },
             split: split(&self.split)?,
             stamp_arrival: self.stamp_arrival,
             capacity: self.capacity,
@@ -130,10 +148,12 @@ fn action(name: &str, text: &str) -> PyResult<Action> {
         "reject" => Ok(Action::Reject),
         "flag" => Ok(Action::Flag),
         "off" => Ok(Action::Off),
-        _ => Err(ConfigError::new_err(format!(
-            "{name}: got {text:?}, expected \"reject\", \"flag\" or \"off\""
-        ))),
+        _ => Err(unknown(name, text, "\"reject\", \"flag\" or \"off\"")),
     }
+}
+
+fn unknown(name: &str, text: &str, expected: &str) -> PyErr {
+    ConfigError::new_err(format!("{name}: got {text:?}, expected {expected}"))
 }
 
 /// The source of this name.
