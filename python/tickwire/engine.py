@@ -11,7 +11,10 @@ from . import _core
 from .alignment import check_align, hours
 from .config import (
     MAX_BOOK_LEVELS,
+    MAX_FLAT_LIMIT,
+    Empty,
     Instrument,
+    Late,
     ProtocolName,
     Rules,
     Source,
@@ -80,6 +83,10 @@ class Engine(_core.Engine):
         source: what bars are made of, unless an instrument says otherwise: "trade", "bid", "ask",
             "mid", "last" (the quotes' last price) or a tuple of them.
         lateness: how long, in event time, bars wait for late ticks, unless an instrument says otherwise.
+        late, horizon: what becomes of ticks that are later still, "reject" or "revise"; and how long after
+            a bar's end they may revise it.
+        empty, flat_limit: what becomes of bars without ticks, "skip" or "flat"; and how many of the
+            smallest timeframe in a row are filled. See `Instrument`.
         split: what becomes of a trade that reaches the end of a volume or notional bar, unless an
             instrument says otherwise: "keep" (it stays whole) or "split" (see `Instrument`).
         book_levels: levels of each side of the order book that readers are shown, at most 1,024, unless an
@@ -109,6 +116,10 @@ class Engine(_core.Engine):
         align: str = "utc",
         source: Source | tuple[Source, ...] = "trade",
         lateness: str = "0s",
+        late: Late = "reject",
+        horizon: str = "5m",
+        empty: Empty = "skip",
+        flat_limit: int = 3_600,
         split: Split = "keep",
         book_levels: int = 10,
     ) -> Self:
@@ -126,6 +137,8 @@ class Engine(_core.Engine):
             raise ConfigError("instruments: got none, expected at least one tickwire.Instrument")
         timeframes = [_core.timeframe_name(text) for text in texts("timeframes", timeframes, '["1s", "1m"]')]
         check_align("align", align)
+        choice("late", late, Late)
+        choice("empty", empty, Empty)
         choice("split", split, Split)
         specs = [
             Spec.of(
@@ -133,6 +146,10 @@ class Engine(_core.Engine):
                 align=align,
                 source=sources("source", source),
                 lateness_ns=duration_ns("lateness", lateness),
+                late=late,
+                horizon_ns=duration_ns("horizon", horizon),
+                empty=empty,
+                flat_limit=count("flat_limit", flat_limit, MAX_FLAT_LIMIT),
                 split=split,
                 capacity=count("capacity", capacity, MAX_CAPACITY),
                 book_levels=count("book_levels", book_levels, MAX_BOOK_LEVELS),

@@ -46,6 +46,8 @@ pub struct Counters {
     pub duplicates: u64,
     /// Lasting differences between the best prices of the order book and those of the quotes.
     pub book_disagreements: u64,
+    /// Late ticks among the accepted, which have changed closed bars.
+    pub revised: u64,
 }
 
 impl Counters {
@@ -64,6 +66,7 @@ impl Counters {
         self.depth += other.depth;
         self.duplicates += other.duplicates;
         self.book_disagreements += other.book_disagreements;
+        self.revised += other.revised;
         for reason in Reason::ALL {
             self.rejected[*reason as usize] += other.rejected[*reason as usize];
             self.flagged[*reason as usize] += other.flagged[*reason as usize];
@@ -126,6 +129,7 @@ impl Snapshot {
             book_disagreements: self
                 .book_words()
                 .map_or(0, |(_, words)| BookView::counts_in(words).disagreements),
+            revised: self.words[layout::REVISED],
         }
     }
 

@@ -280,7 +280,6 @@ fn a_subscription_accounts_for_everything() {
             quotes: false,
             hours: Vec::new(),
             capacity: 8,
-            hours: vec![],
         };
         Subscription::new(&engine, &interest)
     };

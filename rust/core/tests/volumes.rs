@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use std::sync::Arc;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Source, Split};
+use tickwire_core::bars::{Alignment, Empty, Late, Source, Split};
 use tickwire_core::decode::{Decoder, Protocol, Volumes};
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
@@ -30,6 +30,8 @@ fn feed_of(protocol: Protocol) -> Feed {
         hours: None,
         lateness_ns: 0,
         split: Split::Keep,
+        late: Late::Reject,
+        empty: Empty::Skip,
         stamp_arrival: false,
         capacity: 64,
         book_levels: 10,

@@ -28,6 +28,7 @@ pub(crate) fn counters<'py>(py: Python<'py>, counters: &Counters) -> PyResult<Bo
     dict.set_item("depth", counters.depth)?;
     dict.set_item("duplicates", counters.duplicates)?;
     dict.set_item("book_disagreements", counters.book_disagreements)?;
+    dict.set_item("revised", counters.revised)?;
     dict.set_item("rejections", by_reason(py, &counters.rejected)?)?;
     dict.set_item("flags", by_reason(py, &counters.flagged)?)?;
     Ok(dict)

@@ -440,9 +440,9 @@ impl PyEngine {
     }
 
     /// Counts of ticks, of one instrument or of everything that came: received, accepted, rejected,
-    /// trades, quotes, depth, duplicates, book_disagreements, and rejections and flags by reason.
+    /// trades, quotes, depth, duplicates, revised, book_disagreements, and rejections and flags by reason.
     /// received == accepted + rejected; duplicates, which a second connection has brought, are none of
-    /// these.
+    /// these. Revised are the accepted ticks that came late and changed closed bars.
     #[pyo3(signature = (symbol=None))]
     fn stats<'py>(&self, py: Python<'py>, symbol: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
         counts::counters(py, &self.counters(symbol)?)

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use pyo3::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Kind, Source, Split};
+use tickwire_core::bars::{Alignment, Empty, Kind, Late, Source, Split};
 use tickwire_core::record::DepthKind;
 use tickwire_core::validate::{Action, Rules};
 
@@ -71,6 +71,10 @@ pub(crate) struct SpecArg {
     align: Option<AlignArg>,
     hours: Option<Py<Sessions>>,
     lateness_ns: i64,
+    late: String,
+    horizon_ns: i64,
+    empty: String,
+    flat_limit: u32,
     split: String,
     stamp_arrival: bool,
     capacity: usize,
@@ -80,14 +84,25 @@ pub(crate) struct SpecArg {
 
 impl SpecArg {
     pub(crate) fn build(self) -> PyResult<Spec> {
+        let hours = self.hours.map(|hours| hours.get().core());
         Ok(Spec {
             symbol: self.symbol,
             tick_size: self.tick_size,
             rules: self.rules.build()?,
             sources: self.sources.iter().map(|text| source(text)).collect::<PyResult<_>>()?,
             alignment: self.align.map_or(Alignment::Utc, AlignArg::build),
-            hours: self.hours.map(|hours| hours.get().core()),
+            hours: hours.clone(),
             lateness_ns: self.lateness_ns,
+            late: match self.late.as_str() {
+                "reject" => Late::Reject,
+                "revise" => Late::Revise { horizon_ns: self.horizon_ns },
+                text => return Err(unknown("late", text, "\"reject\" or \"revise\"")),
+            },
+            empty: match self.empty.as_str() {
+                "skip" => Empty::Skip,
+                "flat" => Empty::Flat { limit: self.flat_limit, hours },
+                text => return Err(unknown("empty", text, "\"skip\" or \"flat\"")),
+            },
             split: split(&self.split)?,
             stamp_arrival: self.stamp_arrival,
             capacity: self.capacity,
@@ -137,10 +152,12 @@ fn action(name: &str, text: &str) -> PyResult<Action> {
         "reject" => Ok(Action::Reject),
         "flag" => Ok(Action::Flag),
         "off" => Ok(Action::Off),
-        _ => Err(ConfigError::new_err(format!(
-            "{name}: got {text:?}, expected \"reject\", \"flag\" or \"off\""
-        ))),
+        _ => Err(unknown(name, text, "\"reject\", \"flag\" or \"off\"")),
     }
+}
+
+fn unknown(name: &str, text: &str, expected: &str) -> PyErr {
+    ConfigError::new_err(format!("{name}: got {text:?}, expected {expected}"))
 }
 
 /// The source of this name.

@@ -81,9 +81,17 @@ pub(crate) struct OpenBar {
     sums: Sums<2>,
     pub(crate) trades: u64,
     pub(crate) complete: bool,
+    /// Whether it has no ticks and is filled at the previous close.
+    pub(crate) flat: bool,
 }
 
 impl OpenBar {
+    /// A bar without ticks.
+    pub(crate) fn flat(bucket: (i64, i64), close: f64) -> Self {
+        let bar = Self::of_tick(bucket, bucket.0, close, 0.0);
+        Self { trades: 0, flat: true, ..bar }
+    }
+
     /// A bar of one tick.
     #[inline]
     pub(crate) fn of_tick((start, end): (i64, i64), ts: i64, price: f64, size: f64) -> Self {
@@ -99,6 +107,7 @@ impl OpenBar {
             sums: Sums::ZERO,
             trades: 1,
             complete: true,
+            flat: false,
         };
         bar.sums.add([size, price * size]);
         bar
@@ -155,8 +164,16 @@ impl OpenBar {
         self
     }
 
-    /// Adds a bar that lies inside this one.
+    /// Adds a bar that lies inside this one. Where anything was traded, flat bars say nothing.
     pub(crate) fn merge(&mut self, part: &Self) {
+        if part.flat || self.flat {
+            let complete = self.complete & part.complete;
+            if !part.flat {
+                *self = part.within((self.start, self.end));
+            }
+            self.complete = complete;
+            return;
+        }
         if part.close_ts >= self.close_ts {
             self.close_ts = part.close_ts;
             self.close = part.close;
@@ -173,8 +190,9 @@ impl OpenBar {
     }
 
     /// A closed bar taken up again as a part of a larger one. Its own open and close times are not
-    /// kept, so it counts as filling its bucket from end to end.
-    pub(crate) fn of_closed(bar: &Bar) -> Self {
+    /// kept, so it counts as filling its bucket from end to end. `fills` says whether bars without
+    /// ticks are filled.
+    pub(crate) fn of_closed(bar: &Bar, fills: bool) -> Self {
         let mut open = Self::of_tick((bar.ts, bar.ts_end), bar.ts, bar.open, 0.0);
         open.close_ts = bar.ts_end - 1;
         open.high = bar.high;
@@ -183,7 +201,33 @@ impl OpenBar {
         open.sums.add([bar.volume, if bar.volume == 0.0 { 0.0 } else { bar.vwap * bar.volume }]);
         open.trades = bar.trades;
         open.complete = bar.complete;
+        open.flat = fills && bar.looks_flat();
         open
+    }
+
+    /// Adds a tick to one of the closed bars inside this one. It is the first or the last of this bar
+    /// where an open or a close is given.
+    pub(crate) fn amend(&mut self, tick: &Print, open: Option<f64>, close: Option<f64>) {
+        if self.flat {
+            *self = Self {
+                complete: self.complete,
+                ..Self::of_tick((self.start, self.end), tick.ts, tick.price, tick.size)
+            };
+            return;
+        }
+        self.open = open.unwrap_or(self.open);
+        self.close = close.unwrap_or(self.close);
+        self.open_ts = self.open_ts.min(tick.ts);
+        self.close_ts = self.close_ts.max(tick.ts);
+        self.high = self.high.max(tick.price);
+        self.low = self.low.min(tick.price);
+        self.sums.add([tick.size, tick.price * tick.size]);
+        self.trades += 1;
+    }
+
+    /// A flat bar at another price.
+    pub(crate) fn refill(&mut self, close: f64) {
+        *self = Self { complete: self.complete, ..Self::flat((self.start, self.end), close) };
     }
 
     /// The bar as readers see it.
@@ -222,7 +266,7 @@ impl OpenBar {
             self.sums.low[0].to_bits(),
             self.sums.low[1].to_bits(),
             self.trades,
-            u64::from(self.complete),
+            u64::from(self.complete) | u64::from(self.flat) << 1,
         ]
     }
 
@@ -239,12 +283,55 @@ impl OpenBar {
             close: number(7),
             sums: Sums { high: [number(8), number(9)], low: [number(10), number(11)] },
             trades: words[12],
-            complete: words[13] != 0,
+            complete: words[13] & 1 != 0,
+            flat: words[13] & 2 != 0,
         }
     }
 }
 
+/// What of a tick enters bars.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Print {
+    pub(crate) ts: i64,
+    pub(crate) price: f64,
+    pub(crate) size: f64,
+}
+
 impl Bar {
+    /// Whether the bar looks as one that was filled without ticks. One that came ready made, from a
+    /// source that counts no ticks, may look the same.
+    pub(crate) fn looks_flat(&self) -> bool {
+        self.trades == 0 && self.volume == 0.0 && self.high == self.low
+    }
+
+    /// Adds a tick to a closed bar. It is the first or the last of the bar where an open or a close is
+    /// given.
+    pub(crate) fn amend(&mut self, tick: &Print, open: Option<f64>, close: Option<f64>) {
+        let notional = if self.volume == 0.0 { 0.0 } else { self.vwap * self.volume };
+        self.open = open.unwrap_or(self.open);
+        self.close = close.unwrap_or(self.close);
+        self.high = self.high.max(tick.price);
+        self.low = self.low.min(tick.price);
+        self.volume += tick.size;
+        let volume = self.volume;
+        self.vwap =
+            if volume == 0.0 { f64::NAN } else { (notional + tick.price * tick.size) / volume };
+        self.trades += 1;
+        self.revision += 1;
+    }
+
+    /// The only tick of a bar that was filled without one.
+    pub(crate) fn first_tick(&mut self, tick: &Print) {
+        [self.open, self.high, self.low, self.close] = [tick.price; 4];
+        self.amend(tick, None, None);
+    }
+
+    /// A flat bar at another price.
+    pub(crate) fn refill(&mut self, close: f64) {
+        [self.open, self.high, self.low, self.close] = [close; 4];
+        self.revision += 1;
+    }
+
     /// Number of words of [`to_words`](Self::to_words).
     pub(crate) const WORDS: usize = 10;
 

@@ -2,9 +2,11 @@
 
 pub(crate) mod bar;
 mod buckets;
-mod gaps;
+pub(crate) mod flats;
+pub(crate) mod gaps;
 mod kind;
 pub(crate) mod ladder;
+pub(crate) mod late;
 mod local;
 mod measured;
 mod session;
@@ -15,7 +17,9 @@ pub(crate) mod watermark;
 pub use bar::Bar;
 pub(crate) use buckets::parent;
 pub use buckets::{Alignment, Buckets};
+pub use flats::Empty;
 pub use kind::{Amount, Kind, KindError, Measure};
+pub use late::Late;
 pub(crate) use measured::Measured;
 pub use measured::Split;
 pub use source::{Source, SourceError};

@@ -76,6 +76,8 @@ impl Session<'_> {
         replace: bool,
         span: Option<(i64, i64)>,
     ) -> Result<(History, Revised), HistoryError> {
+        // What this session has changed so far must stand in the series.
+        self.leave();
         let (writer, shared) = self.enter(id);
         let Some(buckets) = shared.buckets.get(level) else {
             return Err(HistoryError::NotTime(shared.kinds[level]));
@@ -107,6 +109,7 @@ impl Session<'_> {
         start: Option<i64>,
         end: i64,
     ) -> Result<(), HistoryError> {
+        self.leave();
         let (writer, shared) = self.enter(id);
         if start.is_some() {
             writer.lose_book(start);
@@ -161,9 +164,10 @@ fn cut_bars(
     cut.filter(|bucket| known.binary_search(bucket).is_err()).collect()
 }
 
-/// Bars of one bucket as one.
-fn combine(bars: &[Bar], bucket: (i64, i64)) -> Option<OpenBar> {
-    bars.iter().map(OpenBar::of_closed).fold(None, |whole, part| match whole {
+/// Bars of one bucket as one; where bars without ticks are filled, those say nothing beside others.
+fn combine(bars: &[Bar], bucket: (i64, i64), fills: bool) -> Option<OpenBar> {
+    let part = |bar: &Bar| OpenBar::of_closed(bar, fills);
+    bars.iter().map(part).fold(None, |whole, part| match whole {
         Some(mut whole) => {
             OpenBar::merge(&mut whole, &part);
             Some(whole)
@@ -182,6 +186,23 @@ fn made_of(bar: &Bar, smaller: Option<OpenBar>) -> bool {
             // The same sizes, added in another order.
             && (bar.volume - sum.volume).abs() <= bar.volume.max(sum.volume) * 1e-9
     })
+}
+
+impl Stream {
+    /// Has the levels that ticks enter go on filling from the last of ready bars, where that says what
+    /// their last price was. Where it only says that time has passed, they know none any more.
+    fn tell_flats(&mut self, levels: &[Buckets], (position, level): (usize, usize), last: &Bar) {
+        let closing_time = self.watermark.closing_time();
+        for (other, track) in self.tracks.iter_mut().enumerate() {
+            for root in 0..levels.len() {
+                let concerned = root == level || rolls_up(levels, root, level);
+                let close = (other == position && concerned).then_some(last.close);
+                if close.is_some() || last.ts_end > closing_time {
+                    track.ladder.told(root, last.ts_end, close, closing_time);
+                }
+            }
+        }
+    }
 }
 
 impl Writer {
@@ -239,6 +260,9 @@ impl Writer {
         }
         // Larger bars that end by then close with the ticks they have, and are revised below.
         let newest = applied.last().map_or(NO_TIME, |bar| bar.ts_end);
+        if let Some(last) = applied.last() {
+            stream.tell_flats(levels, (position, level), last);
+        }
         let closing_time = stream.watermark.advance(newest);
         stream.close(closing_time, &shared.view);
         let track = &mut stream.tracks[position];
@@ -249,12 +273,19 @@ impl Writer {
             .enumerate()
             .map(|(larger, concerned)| concerned && track.ladder.fill(larger, span.0, end))
             .collect();
+        if let Some(revisions) = &mut track.revisions {
+            applied.iter().for_each(|bar| revisions.settle(bar.ts, bar.ts_end));
+            if replace {
+                revisions.settle(span.0, end);
+            }
+        }
         if applied.is_empty() && !filled.contains(&true) {
             return Ok((outcome, Vec::new()));
         }
 
         let view = shared.view.load_full();
         let series = |level: usize| &view.series[track.series[level].index()];
+        let combine = |bars: &[Bar], bucket| combine(bars, bucket, track.ladder.fills());
         let mut changed: Vec<(usize, Series)> = Vec::new();
         let mut parts: Vec<(usize, Option<OpenBar>)> = Vec::new();
         // Of each timeframe dealt with: all its closed bars as they will be, and the new among them.

@@ -100,7 +100,9 @@ impl Writer {
     #[inline]
     fn dated_trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
         self.dirty = true;
-        let checked = self.trade_checks.trade(trade, self.trades.closed_until);
+        let late = self.trades.is_late(trade.ts_event);
+        let closed_until = if late { self.trades.limit(trade.ts_event, shared) } else { NO_TIME };
+        let checked = self.trade_checks.trade(trade, closed_until);
         if !matches!(checked, Ok(Flags::NONE)) {
             self.judge(shared, checked, Tick::Trade(*trade))?;
         }
@@ -111,8 +113,13 @@ impl Writer {
             ring
         });
         ring.push(trade.to_words());
-        for track in &mut self.trades.tracks {
-            track.add(trade.ts_event, trade.price, trade.size);
+        if late {
+            self.trades.revise(trade.ts_event, trade.size, |_| trade.price, shared);
+            self.amend();
+        } else {
+            for track in &mut self.trades.tracks {
+                track.add(trade.ts_event, trade.price, trade.size);
+            }
         }
         // After the tick is in: one that confirms a jump may itself lie before the new closing time.
         let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
@@ -144,7 +151,9 @@ impl Writer {
     #[inline]
     fn dated_quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
         self.dirty = true;
-        let checked = self.quote_checks.quote(quote, self.quotes.closed_until);
+        let late = self.quotes.is_late(quote.ts_event);
+        let closed_until = if late { self.quotes.limit(quote.ts_event, shared) } else { NO_TIME };
+        let checked = self.quote_checks.quote(quote, closed_until);
         if !matches!(checked, Ok(Flags::NONE)) {
             self.judge(shared, checked, Tick::Quote(*quote))?;
         }
@@ -155,10 +164,15 @@ impl Writer {
             ring
         });
         ring.push(quote.to_words());
-        for track in &mut self.quotes.tracks {
-            let price = track.source.of_quote(quote);
-            if !price.is_nan() {
-                track.add(quote.ts_event, price, 0.0);
+        if late {
+            self.quotes.revise(quote.ts_event, 0.0, |source| source.of_quote(quote), shared);
+            self.amend();
+        } else {
+            for track in &mut self.quotes.tracks {
+                let price = track.source.of_quote(quote);
+                if !price.is_nan() {
+                    track.add(quote.ts_event, price, 0.0);
+                }
             }
         }
         if let Some(book) = &mut self.book {
@@ -193,7 +207,7 @@ impl Writer {
     }
 
     /// Whether a depth delta may be believed; nothing is counted.
-    pub(crate) fn check_depth(&self, depth: &Depth) -> Result<(), Reason> {
+    pub(crate) fn check_depth(&mut self, depth: &Depth) -> Result<(), Reason> {
         self.quote_checks.depth(depth).map(drop)
     }
 
@@ -257,6 +271,13 @@ impl Writer {
     pub(crate) fn refuse(&mut self, reason: Reason) {
         self.dirty = true;
         self.reject(reason);
+    }
+
+    /// Counts a late tick that has changed closed bars.
+    #[cold]
+    fn amend(&mut self) {
+        self.amended = true;
+        self.revised += 1;
     }
 
     /// Judges all later ticks by other rules.

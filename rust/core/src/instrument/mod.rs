@@ -6,6 +6,7 @@
 
 mod apply;
 mod publish;
+mod revise;
 mod sizes;
 mod tracks;
 
@@ -13,7 +14,7 @@ pub use sizes::NoSizes;
 pub(crate) use tracks::Stream;
 use tracks::Track;
 
-use crate::bars::{Alignment, Buckets, Kind, Measured, Source, Split, parent};
+use crate::bars::{Alignment, Buckets, Empty, Kind, Late, Measured, Source, Split, parent};
 use crate::book::Book;
 use crate::cell::Cell;
 use crate::judged::{Keep, Shown};
@@ -46,6 +47,10 @@ pub struct Spec {
     pub hours: Option<Arc<Sessions>>,
     /// How long a bar waits for late ticks, ns.
     pub lateness_ns: i64,
+    /// What becomes of a tick of which a bar is already closed.
+    pub late: Late,
+    /// What becomes of a bar without ticks.
+    pub empty: Empty,
     /// What becomes of a trade that reaches the end of a volume or notional bar.
     pub split: Split,
     /// Whether a tick without event time is stamped with its arrival time.
@@ -93,7 +98,9 @@ impl Shared {
             let view = self.view.load_full();
             let original = &view.series[index];
             let retain = self.retain[index % self.retain.len()];
-            let Some(compacted) = original.compacted(retain)? else { return Ok(()) };
+            // Where closed bars are changed, the newest stay in parts that are quickly copied.
+            let short = usize::from(self.spec.late != Late::Reject);
+            let Some(compacted) = original.compacted(retain, short)? else { return Ok(()) };
             let mut adopted = false;
             self.view.rcu(|view| {
                 let series = view.series[index].adopt(original, &compacted);
@@ -128,6 +135,8 @@ pub(crate) struct Writer {
     kept_flagged: Keep,
     depth_count: u64,
     duplicates: u64,
+    /// Late ticks that have changed closed bars.
+    revised: u64,
     trade_checks: Validator,
     quote_checks: Validator,
     pub(crate) trades: Stream,
@@ -142,6 +151,8 @@ pub(crate) struct Writer {
     /// or flagged.
     dirty: bool,
     judged: bool,
+    /// Whether closed bars were changed since the last publication.
+    amended: bool,
     /// Series changed other than by appending. They become visible together with a new cell, so
     /// that no reader can combine either with its predecessor.
     install: Option<Vec<(usize, Series)>>,
@@ -167,6 +178,7 @@ impl Instrument {
             };
             kinds.iter().filter_map(measure).collect()
         };
+        let policies = (spec.late, &spec.empty);
         let stream = |wanted: fn(Source) -> bool| {
             let tracks = spec
                 .sources
@@ -175,7 +187,7 @@ impl Instrument {
                 .filter(|(_, source)| wanted(**source))
                 .map(|(index, &source)| {
                     let series = &series[index * kinds.len()..];
-                    Track::new(source, index, &buckets, measured(), series, &retain)
+                    Track::new(source, index, &buckets, measured(), series, &retain, policies)
                 })
                 .collect();
             Stream::new(spec.lateness_ns, tracks)
@@ -190,6 +202,7 @@ impl Instrument {
             kept_flagged: Keep::default(),
             depth_count: 0,
             duplicates: 0,
+            revised: 0,
             trade_checks: checks(),
             quote_checks: checks(),
             trades: stream(|source| source == Source::Trade),
@@ -201,6 +214,7 @@ impl Instrument {
             layout: layout.clone(),
             dirty: true,
             judged: false,
+            amended: false,
             install: None,
         };
         let shared = Shared {

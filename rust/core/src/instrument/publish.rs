@@ -27,6 +27,9 @@ impl Writer {
         if !std::mem::take(&mut self.dirty) {
             return activity;
         }
+        if std::mem::take(&mut self.amended) {
+            self.install_revisions(shared);
+        }
         if !self
             .tracks()
             .all(|track| track.dirty < Dirty::Roots || self.layout.holds(&track.ladder))
@@ -55,6 +58,7 @@ impl Writer {
         update.set(layout::ACCEPTED, accepted);
         update.set(layout::DEPTH_COUNT, self.depth_count);
         update.set(layout::DUPLICATES, self.duplicates);
+        update.set(layout::REVISED, self.revised);
         update.set(layout::CLOSING_TIMES, self.trades.watermark.closing_time() as u64);
         update.set(layout::CLOSING_TIMES + 1, self.quotes.watermark.closing_time() as u64);
         if std::mem::take(&mut self.judged) || anew {
@@ -101,6 +105,15 @@ impl Writer {
             }
         }
         activity
+    }
+
+    /// Has the closed bars that late ticks have changed shown by this publication.
+    #[cold]
+    fn install_revisions(&mut self, shared: &Shared) {
+        let view = shared.view.load();
+        let tracks = self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks);
+        let changed = tracks.flat_map(|track| track.publish_revisions(&view)).collect();
+        self.install(changed);
     }
 
     /// Makes room for more open bars than the cell was made for.

@@ -1,8 +1,10 @@
 //! The bars of one instrument: a stream of ticks, and a track for each source that bars are made of.
 
-use crate::bars::bar::OpenBar;
+use super::Shared;
+use super::revise::Revisions;
+use crate::bars::bar::{OpenBar, Print};
 use crate::bars::ladder::{Closed, Ladder};
-use crate::bars::{Buckets, Measured, Source, Watermark};
+use crate::bars::{Buckets, Empty, Late, Measured, Source, Watermark};
 use crate::record::NO_TIME;
 use crate::store::{Series, SeriesWriter, View};
 use arc_swap::ArcSwap;
@@ -20,6 +22,8 @@ pub(crate) struct Track {
     pub(super) dirty: Dirty,
     /// Whether bars were cut by ticks that readers have not been shown.
     pub(super) cut: bool,
+    /// Where late ticks change closed bars.
+    pub(crate) revisions: Option<Revisions>,
 }
 
 /// How much of a track readers have not been shown.
@@ -61,12 +65,47 @@ impl Stream {
         }
     }
 
+    /// Whether a bar that a tick of this time belongs to is closed.
+    #[inline]
+    pub(super) fn is_late(&self, ts: i64) -> bool {
+        ts < self.closed_until
+    }
+
+    /// The limit that a late tick of this time is held to: none if it can enter closed bars.
+    #[cold]
+    pub(super) fn limit(&self, ts: i64, shared: &Shared) -> i64 {
+        let (closing_time, view) = (self.watermark.closing_time(), shared.view.load());
+        let taken = self.tracks.iter().all(|track| track.takes(ts, closing_time, &view));
+        if taken { NO_TIME } else { self.closed_until }
+    }
+
+    /// Puts a late tick that can enter closed bars into them; each track has its own price, or none.
+    #[cold]
+    pub(super) fn revise(
+        &mut self,
+        ts: i64,
+        size: f64,
+        price: impl Fn(Source) -> f64,
+        shared: &Shared,
+    ) {
+        let (closing_time, view) = (self.watermark.closing_time(), shared.view.load());
+        for track in &mut self.tracks {
+            let tick = Print { ts, price: price(track.source), size };
+            if !tick.price.is_nan() {
+                track.revise(&tick, closing_time, &view);
+            }
+        }
+    }
+
     #[cold]
     fn close_now(&mut self, closing_time: i64, view: &ArcSwap<View>) {
         self.next_close = i64::MAX;
         for track in &mut self.tracks {
             track.dirty = Dirty::All;
-            track.ladder.close(closing_time, &mut Appender { series: &mut track.series, view });
+            let Track { ladder, series, revisions, .. } = track;
+            ladder
+                .close(closing_time, &mut Appender { series, revisions: revisions.as_mut(), view });
+            track.forget(closing_time);
             // The same for all, because the timeframes are.
             (self.closed_until, self.next_close) = track.ladder.limits(closing_time);
         }
@@ -83,14 +122,16 @@ impl Track {
         measured: Vec<Measured>,
         series: &[Series],
         retain: &[usize],
+        (late, empty): (Late, &Empty),
     ) -> Self {
         let series = (index * retain.len()..)
             .zip(series)
             .zip(retain)
             .map(|((position, series), &retain)| SeriesWriter::new(position, series, retain))
             .collect();
-        let ladder = Ladder::new(buckets);
-        Self { source, index, ladder, measured, series, dirty: Dirty::All, cut: false }
+        let ladder = Ladder::new(buckets, empty);
+        let revisions = Revisions::new(late, &ladder, buckets.len());
+        Self { source, index, ladder, measured, series, dirty: Dirty::All, cut: false, revisions }
     }
 
     /// The bars that are cut by ticks, and where those closed go.
@@ -157,11 +198,15 @@ impl Track {
 /// Appends closed bars to their series.
 struct Appender<'a> {
     series: &'a mut [SeriesWriter],
+    revisions: Option<&'a mut Revisions>,
     view: &'a ArcSwap<View>,
 }
 
 impl Closed for Appender<'_> {
     fn closed(&mut self, level: usize, bar: &OpenBar) {
         self.series[level].append(&bar.close(), self.view);
+        if let Some(revisions) = &mut self.revisions {
+            revisions.remember(level, bar);
+        }
     }
 }

@@ -14,6 +14,7 @@
 
 mod chunk;
 mod replace;
+mod revised;
 mod series;
 mod tail;
 pub(crate) mod ticks;

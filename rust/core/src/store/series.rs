@@ -47,6 +47,14 @@ impl Part {
         }
     }
 
+    /// The label of the newest row.
+    pub(super) fn newest(&self) -> i64 {
+        match self {
+            Self::Sealed(tail) => tail.ts(tail.len() - 1),
+            Self::Chunk(chunk) => chunk.ts()[chunk.len() - 1],
+        }
+    }
+
     pub(super) fn copy_to(&self, rows: Range<usize>, out: &mut Columns) {
         match self {
             Self::Sealed(tail) => tail.copy_to(rows.start, rows.end, out),
@@ -81,12 +89,14 @@ pub(crate) struct Series {
     pub(super) tail: Arc<Tail>,
     /// How many bars had been appended, ever, before the tail's first.
     pub(super) appended_before: u64,
+    /// Whether retention has dropped anything.
+    pub(super) dropped: bool,
 }
 
 impl Series {
     pub(crate) fn new(buckets: Option<Buckets>, retain: usize) -> Self {
         let tail = Arc::new(Tail::new(TAIL.start.min(retain.max(1)), buckets.is_none()));
-        Self { buckets, parts: Arc::new([]), tail, appended_before: 0 }
+        Self { buckets, parts: Arc::new([]), tail, appended_before: 0, dropped: false }
     }
 
     fn part_rows(&self) -> usize {
@@ -153,7 +163,7 @@ impl Series {
     }
 
     /// Number of leading rows before `ts`.
-    fn rows_before(&self, ts: i64) -> usize {
+    pub(super) fn rows_before(&self, ts: i64) -> usize {
         let mut rows = 0;
         for part in self.parts.iter() {
             let before = part.rows_before(ts);
@@ -165,7 +175,7 @@ impl Series {
         rows + rows_before(&self.tail, self.tail.len(), ts)
     }
 
-    fn copy_rows(&self, rows: Range<usize>, out: &mut Columns) {
+    pub(super) fn copy_rows(&self, rows: Range<usize>, out: &mut Columns) {
         let mut offset = 0;
         for part in self.parts.iter() {
             let end = offset + part.len();
@@ -217,12 +227,22 @@ impl Series {
         (first + before, bars[before..before + count].to_vec())
     }
 
+    /// How many bars were appended, ever, and put into the tail. For the writer.
+    pub(super) fn appended(&self) -> u64 {
+        self.appended_before + self.tail.len() as u64
+    }
+
+    /// Whether a bar of this label may have been dropped by retention.
+    pub(crate) fn may_have_dropped(&self, ts: i64) -> bool {
+        self.dropped && self.rows_before(ts.saturating_add(1)) == 0
+    }
+
     /// The series with its full tail as a part; `appended` bars had been appended, ever, when that
     /// was replaced by a new one.
     pub(super) fn sealed(&self, tail: Arc<Tail>, appended: u64) -> Self {
         let sealed = Part::Sealed(Arc::clone(&self.tail));
         let parts = self.parts.iter().cloned().chain([sealed]).collect();
-        Self { buckets: self.buckets.clone(), parts, tail, appended_before: appended }
+        Self { parts, tail, appended_before: appended, ..self.clone() }
     }
 
     /// The series without the oldest parts that are not needed to keep `retain` rows.
@@ -233,14 +253,21 @@ impl Series {
             rows -= part.len();
             !needed
         });
-        Self { parts: self.parts[dropped.count()..].into(), ..self.clone() }
+        let count = dropped.count();
+        let parts = self.parts[count..].into();
+        Self { parts, dropped: self.dropped || count > 0, ..self.clone() }
     }
 
     /// The series with a run of its small parts copied together into a large one, oldest first, if
     /// that is worthwhile. To be asked again until it is not, so that the memory of one run is free
-    /// before the next is copied.
-    pub(crate) fn compacted(&self, retain: usize) -> Result<Option<Self>, ArrowError> {
-        let mut groups = groups(&self.parts, largest_part(retain)).into_iter();
+    /// before the next is copied. The `short` newest parts stay as they are.
+    pub(crate) fn compacted(
+        &self,
+        retain: usize,
+        short: usize,
+    ) -> Result<Option<Self>, ArrowError> {
+        let older = self.parts.len().saturating_sub(short);
+        let mut groups = groups(&self.parts[..older], largest_part(retain)).into_iter();
         let small = groups.find(|group| !matches!(self.parts[group.clone()], [Part::Chunk(_)]));
         let Some(group) = small else { return Ok(None) };
         let several = &self.parts[group.clone()];

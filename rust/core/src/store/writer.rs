@@ -90,5 +90,6 @@ impl SeriesWriter {
     /// Takes up a series that was changed other than by appending.
     pub(crate) fn adopt(&mut self, series: &Series) {
         self.tail = Arc::clone(&series.tail);
+        self.appended = series.appended();
     }
 }

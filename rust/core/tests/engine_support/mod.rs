@@ -8,7 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, RecordBatch};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Bar, Kind, Source, Split, Timeframe};
+use tickwire_core::bars::{Alignment, Bar, Empty, Kind, Late, Source, Split, Timeframe};
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Snapshot;
@@ -41,6 +41,8 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         hours: None,
         lateness_ns: 0,
         split: Split::Keep,
+        late: Late::Reject,
+        empty: Empty::Skip,
         stamp_arrival: false,
         capacity: 1 << 12,
         book_levels: 10,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Source, Split};
+use tickwire_core::bars::{Alignment, Empty, Late, Source, Split};
 use tickwire_core::decode::Decoder;
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
@@ -83,6 +83,8 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         hours: None,
         lateness_ns: 0,
         split: Split::Keep,
+        late: Late::Reject,
+        empty: Empty::Skip,
         stamp_arrival: false,
         capacity: 1 << 12,
         book_levels: 10,
