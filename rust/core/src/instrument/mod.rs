@@ -61,6 +61,29 @@ pub struct Spec {
     pub book_levels: usize,
 }
 
+impl Spec {
+    /// An instrument with the default rules and bars of trades by UTC: no lateness, late ticks rejected,
+    /// empty bars left out, small rings.
+    #[must_use]
+    pub fn new(symbol: &str, tick_size: f64) -> Self {
+        Self {
+            symbol: symbol.to_owned(),
+            tick_size,
+            rules: Rules::default(),
+            sources: vec![Source::Trade],
+            alignment: Alignment::Utc,
+            hours: None,
+            lateness_ns: 0,
+            late: Late::Reject,
+            empty: Empty::Skip,
+            split: Split::Keep,
+            stamp_arrival: false,
+            capacity: 1 << 10,
+            book_levels: 10,
+        }
+    }
+}
+
 /// Which of all kinds of bars are lengths of time that are fed by ticks.
 fn roots(buckets: &[Buckets], kinds: usize) -> Vec<bool> {
     let is_root = |level: usize| level < buckets.len() && parent(buckets, level).is_none();
