@@ -64,6 +64,8 @@ class _Rules(Protocol):
     @property
     def duplicate(self) -> str: ...
     @property
+    def session(self) -> str: ...
+    @property
     def allow_negative(self) -> bool: ...
     @property
     def price_low(self) -> float | None: ...
@@ -101,6 +103,8 @@ class _Spec(Protocol):
     def sources(self) -> Sequence[str]: ...
     @property
     def align(self) -> Zone | Sessions | None: ...
+    @property
+    def hours(self) -> Sessions | None: ...
     @property
     def lateness_ns(self) -> int: ...
     @property
@@ -308,7 +312,9 @@ class Verdict:
 
 @disjoint_base
 class Validator:
-    def __new__(cls, symbol: str, rules: _Rules, tick_size: float, stamp_arrival: bool) -> Self: ...
+    def __new__(
+        cls, symbol: str, rules: _Rules, tick_size: float, stamp_arrival: bool, hours: Sessions | None
+    ) -> Self: ...
     def trade(
         self, ts_event: int | None, price: float, size: float, side: int = 0, ts_recv: int | None = None
     ) -> Verdict:
@@ -605,6 +611,7 @@ class Subscription:
         symbols: Sequence[str] | None,
         capacity: int,
         source: str,
+        hours: Sequence[Sessions],
     ) -> Self: ...
     def poll(self) -> list[Bar | Trade | Quote]:
         """Everything that is waiting; empty when there is nothing. Never blocks."""
@@ -623,7 +630,9 @@ class Subscription:
     def closed(self) -> bool:
         """Whether `close` was called."""
     def stats(self) -> dict[str, int]:
-        """published == delivered + pending + shed, since the subscription was made."""
+        """published == delivered + pending + shed, since the subscription was made; filtered: what was not
+        published to it because it lies outside of the hours asked for.
+        """
     def _take(self) -> Bar | Trade | Quote | None: ...
     def _arm(self, callback: Callable[[], object]) -> None: ...
 

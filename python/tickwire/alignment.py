@@ -12,7 +12,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Align", "alignment", "check_align", "zones"]
+__all__ = ["Align", "alignment", "check_align", "hours", "zones"]
 
 Align = _core.Zone | _core.Sessions | None
 """None is UTC."""
@@ -56,6 +56,11 @@ def zones(align: str, session: Session | None) -> tuple[str, ...]:
     """The zones whose transitions matter to an instrument."""
     own = () if align in ("utc", "session") else (align,)
     return own if session is None else (*own, session.zone)
+
+
+def hours(session: Session | None) -> _core.Sessions | None:
+    """When an instrument trades, as the core wants it; None where nothing is said."""
+    return None if session is None else _sessions(session)
 
 
 @functools.lru_cache(maxsize=256)

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from .alignment import Align, alignment, check_align, zones
+from .alignment import Align, alignment, check_align, hours, zones
 from .asset_rules import BY_ASSET_CLASS, AssetClass
 from .errors import ConfigError
 from .units import duration_ns
 
 if TYPE_CHECKING:
+    from . import _core
     from .session import Session
 
 __all__ = ["Action", "Instrument", "ProtocolName", "Rules", "Source", "Spec"]
@@ -88,6 +89,7 @@ class Rules:
         one_sided: quotes have a bid and an ask.
         duplicate: a tick is not in event time and all its values the same as the accepted one before it.
             Prints that look alike are real, so that this is for feeds that are known to repeat themselves.
+        session: event times lie in the hours of the instrument's session.
         allow_negative: prices of zero and less are legal.
         price_low, price_high: the absolute limits; None for no limit.
         band_width: half width of the band, as a fraction of the last accepted price.
@@ -121,6 +123,7 @@ class Rules:
     locked: Action = field(default="off", kw_only=True)
     one_sided: Action = field(default="off", kw_only=True)
     duplicate: Action = field(default="off", kw_only=True)
+    session: Action = field(default="off", kw_only=True)
     price_low: float | None = field(default=None, kw_only=True)
     price_high: float | None = field(default=None, kw_only=True)
     spike_moves: float = field(default=20.0, kw_only=True)
@@ -204,6 +207,7 @@ RULES = (
     "locked",
     "one_sided",
     "duplicate",
+    "session",
 )
 """The rules, by the names that they and their reasons have."""
 
@@ -226,7 +230,8 @@ class Instrument:
         align: what its bars are aligned to: "utc"; the wall clock of a zone, e.g. "America/New_York", for bars
             of an hour and longer (those that are shorter to UTC); or "session", all of them, to its trading
             days. None takes the engine's default.
-        session: when it trades.
+        session: when it trades. After a break the price band is put around the next price, and what the
+            rule `session` says becomes of ticks outside.
         source: what its bars are made of: "trade", "bid", "ask", "mid", "last" or a tuple of them.
             None takes the engine's default.
         lateness: how long, in event time, a bar waits for late ticks. None takes the engine's default.
@@ -258,6 +263,11 @@ class Instrument:
         choice("stamp", self.stamp, Literal["event", "arrival"])
         if not isinstance(self.rules, Rules):
             raise ConfigError(f"rules: got {self.rules!r}, expected a tickwire.Rules")
+        if self.rules.session != "off" and self.session is None:
+            raise ConfigError(
+                f"rules: got session={self.rules.session!r}, but {self.symbol!r} has no session; "
+                "give the instrument session=, e.g. session=tickwire.CME"
+            )
 
     def _check_session(self) -> None:
         # Sessions are made of what stands here.
@@ -275,6 +285,7 @@ class Spec:
     tick_size: float
     align: Align
     zones: tuple[str, ...]
+    hours: _core.Sessions | None
     sources: tuple[Source, ...]
     lateness_ns: int
     stamp_arrival: bool
@@ -298,6 +309,7 @@ class Spec:
             tick_size=float(instrument.tick_size),
             align=alignment(instrument.symbol, own_align, instrument.session),
             zones=zones(own_align, instrument.session),
+            hours=hours(instrument.session),
             sources=source if own_source is None else sources("source", own_source),
             lateness_ns=lateness_ns
             if instrument.lateness is None

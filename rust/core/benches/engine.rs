@@ -193,6 +193,7 @@ fn engine() -> Engine {
         rules: Rules::default(),
         sources: vec![Source::Trade],
         alignment: Alignment::Utc,
+        hours: None,
         lateness_ns: 0,
         stamp_arrival: false,
         capacity: CAPACITY,

@@ -66,6 +66,8 @@ reasons! {
     OneSided = "one_sided",
     /// The same tick as the one before.
     Duplicate = "duplicate",
+    /// A time outside of the trading hours.
+    Session = "session",
 }
 
 /// Number of reasons.

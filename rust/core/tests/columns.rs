@@ -203,6 +203,7 @@ proptest! {
             rules: rules.clone(),
             tick_size,
             alignment: Alignment::Utc,
+            hours: None,
             lateness_ns,
             sources: sources.clone(),
             capacity: 256,

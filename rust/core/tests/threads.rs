@@ -279,6 +279,7 @@ fn a_subscription_accounts_for_everything() {
             trades: true,
             quotes: false,
             capacity: 8,
+            hours: vec![],
         };
         Subscription::new(&engine, &interest)
     };

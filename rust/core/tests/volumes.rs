@@ -27,6 +27,7 @@ fn feed_of(protocol: Protocol) -> Feed {
         rules: Rules::default(),
         sources: vec![Source::Trade],
         alignment: Alignment::Utc,
+        hours: None,
         lateness_ns: 0,
         stamp_arrival: false,
         capacity: 64,

@@ -18,6 +18,7 @@ use crate::layout::Layout;
 use crate::reason::REASONS;
 use crate::record::{Quote, Trade};
 use crate::ring::{self, Ring};
+use crate::sessions::Sessions;
 use crate::signal::Watchers;
 use crate::store::{Series, View};
 use crate::validate::{Rules, Validator};
@@ -38,6 +39,8 @@ pub struct Spec {
     pub sources: Vec<Source>,
     /// What bars are aligned to.
     pub alignment: Alignment,
+    /// When it trades, if that is known.
+    pub hours: Option<Arc<Sessions>>,
     /// How long a bar waits for late ticks, ns.
     pub lateness_ns: i64,
     /// Whether a tick without event time is stamped with its arrival time.
@@ -155,6 +158,8 @@ impl Instrument {
                 .collect();
             Stream::new(spec.lateness_ns, tracks)
         };
+        let checks =
+            || Validator::new(spec.rules.clone(), spec.tick_size).with_hours(spec.hours.clone());
         let mut writer = Writer {
             rejected: [0; REASONS],
             rejected_total: 0,
@@ -163,8 +168,8 @@ impl Instrument {
             kept_flagged: Keep::default(),
             depth_count: 0,
             duplicates: 0,
-            trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
-            quote_checks: Validator::new(spec.rules.clone(), spec.tick_size),
+            trade_checks: checks(),
+            quote_checks: checks(),
             trades: stream(|source| source == Source::Trade),
             quotes: stream(|source| source != Source::Trade),
             trade_ring: None,

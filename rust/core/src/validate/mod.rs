@@ -9,6 +9,7 @@
 
 mod band;
 mod flags;
+mod hours;
 mod judge;
 mod memory;
 mod quote;
@@ -24,8 +25,11 @@ use crate::columns::{BLOCK, Block};
 use crate::grid::Grid;
 use crate::reason::Reason;
 use crate::record::{NO_TIME, Tick, Trade};
+use crate::sessions::Sessions;
 use band::Band;
+use hours::Hours;
 use memory::Memory;
+use std::sync::Arc;
 
 /// The least number above zero.
 const LEAST: f64 = f64::from_bits(1);
@@ -45,6 +49,7 @@ pub struct Validator {
     ahead_ns: i64,
     behind_ns: i64,
     quote_behind_ns: i64,
+    hours: Hours,
     band: Band,
     memory: Option<Box<Memory>>,
 }
@@ -70,16 +75,25 @@ impl Validator {
             ahead_ns: limit(rules.skew, rules.skew_ns),
             behind_ns: limit(rules.stale, rules.stale_ns),
             quote_behind_ns: limit(rules.stale, rules.stale_quote_ns),
+            hours: Hours::new(None, rules.session),
             band: Band::new(&rules, tick_size),
             memory: Memory::new(&rules, tick_size),
             rules,
         }
     }
 
+    /// Knows when the instrument trades: what the rule `session` asks for, and breaks, after which
+    /// the band is put around the next price, wherever that is.
+    #[must_use]
+    pub fn with_hours(self, hours: Option<Arc<Sessions>>) -> Self {
+        Self { hours: Hours::new(hours, self.rules.session), ..self }
+    }
+
     /// Goes on under other rules. What was learned of the market stays, as far as they ask for it.
     pub fn set_rules(&mut self, rules: Rules) {
-        let Self { band, memory, tick_size, .. } = self;
+        let Self { hours, band, memory, tick_size, .. } = self;
         let mut next = Self::new(rules, *tick_size);
+        next.hours.resume(hours);
         next.band.resume(band);
         if let (Some(memory), Some(other)) = (&mut next.memory, memory.take()) {
             memory.resume(*other);
@@ -108,6 +122,7 @@ impl Validator {
             && self.grid.is_none_or(|grid| grid.holds(trade.price))
             && trade.ts_event != NO_TIME
             && trade.ts_event >= closed_until
+            && self.hours.holds(trade.ts_event)
             && self.is_timely(trade.ts_event, trade.ts_recv, self.behind_ns);
         if !ordinary {
             return self.questionable_trade(trade, closed_until);
@@ -150,6 +165,7 @@ impl Validator {
         }
         self.on_grid(trade.price, &mut flags)?;
         self.time(trade.ts_event, trade.ts_recv, self.behind_ns, closed_until, &mut flags)?;
+        self.in_hours(trade.ts_event, &mut flags)?;
         self.remembered(|| Tick::Trade(*trade), trade.ts_event, trade.price, &mut flags)?;
         Ok(flags)
     }
@@ -168,7 +184,10 @@ impl Validator {
             Some(Grid { scale, step: 1 }) => scale,
             Some(_) => return false,
         };
-        let mut good = self.band.holds(block.price[0]);
+        // Times of a block ascend.
+        let mut good = self.band.holds(block.price[0])
+            && self.hours.holds(block.ts_event[0])
+            && self.hours.holds(block.ts_event[BLOCK - 1]);
         for (&price, &size) in block.price.iter().zip(block.size) {
             let on_grid = Grid { scale, step: 1 }.holds(price);
             good &= (self.price_low..=self.price_high).contains(&price)
@@ -230,6 +249,15 @@ impl Validator {
         }
         if event < closed_until {
             return Err(Reason::Late);
+        }
+        Ok(())
+    }
+
+    /// Whether a time lies in the trading hours. The first one after a break opens the band.
+    #[inline]
+    fn in_hours(&mut self, ts: i64, flags: &mut Flags) -> Result<(), Reason> {
+        if !self.hours.holds(ts) && self.hours.enter(ts, self.band.last(), flags)? {
+            self.band.open();
         }
         Ok(())
     }

@@ -80,6 +80,7 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         rules: Rules { band: Action::Off, ..Rules::default() },
         sources: vec![Source::Trade],
         alignment: Alignment::Utc,
+        hours: None,
         lateness_ns: 0,
         stamp_arrival: false,
         capacity: 1 << 12,
