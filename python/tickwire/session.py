@@ -250,10 +250,12 @@ class Session:
                 rows.setdefault((one.opening, one.closing, one.kind), []).append(special_days[[number]])
         nothing = np.empty(0, np.int64)
         columns = [(nothing, nothing, nothing, nothing.astype(np.int8))]
+        bounds = (int(days.min()) - _MARGIN_DAYS, int(days.max()) + 1)
         for (opening, closing, kind), parts in rows.items():
             day = np.concatenate(parts)
             opens, closes = (
-                np.clip(self._utc_s(day, clock), -_MOST_S, _MOST_S) * 10**9 for clock in (opening, closing)
+                np.clip(self._utc_s(day, clock, *bounds), -_MOST_S, _MOST_S) * 10**9
+                for clock in (opening, closing)
             )
             columns.append((opens, closes, day, np.full(len(day), kinds.index(kind), np.int8)))
         opens, closes, day, kind_column = (np.concatenate(column) for column in zip(*columns, strict=True))
@@ -261,8 +263,9 @@ class Session:
         order = order[(opens < closes)[order]]
         return SessionTable(opens[order], closes[order], day[order], kind_column[order], kinds)
 
-    def _utc_s(self, day: NDArray[np.int64], clock: Clock) -> NDArray[np.int64]:
-        return wall_s(find_zone("zone", clock.zone or self.zone), day * DAY_S + clock.minutes * 60)
+    def _utc_s(self, day: NDArray[np.int64], clock: Clock, first: int, last: int) -> NDArray[np.int64]:
+        info = find_zone("zone", clock.zone or self.zone)
+        return wall_s(info, day * DAY_S + clock.minutes * 60, first, last)
 
     def _around(self, ts_ns: int) -> tuple[_Window, int]:
         """The hours around a moment, and the moment that they are asked for."""

@@ -92,19 +92,16 @@ class SessionTable:
         return SessionTable(*columns, self.kinds)
 
 
-def wall_s(info: dt.tzinfo, local_s: NDArray[np.int64]) -> NDArray[np.int64]:
+def wall_s(info: dt.tzinfo, local_s: NDArray[np.int64], first_day: int, last_day: int) -> NDArray[np.int64]:
     """Wall-clock times of a zone as UTC: the first moment at which the wall shows that time or a later one.
 
     So a time that a transition skips is the moment of the skip, and of one that comes twice it is the
-    first. Seconds since 1970-01-01, shape (n,), the given ones by the wall; no order is expected.
+    first. Seconds since 1970-01-01, shape (n,), the given ones by the wall, in any order, and all from
+    `first_day` to `last_day`.
     """
-    if not len(local_s):
-        return local_s
-    # In large blocks, so that they are found again.
-    first, last = int(local_s.min()) // DAY_S - 2, int(local_s.max()) // DAY_S + 2
-    starts, offsets = _offsets(
-        info, first // _BLOCK_DAYS * _BLOCK_DAYS, -(-last // _BLOCK_DAYS) * _BLOCK_DAYS
-    )
+    # With two days more, for what a wall is ahead or behind, and in large blocks, which are found again.
+    first, last = (first_day - 2) // _BLOCK_DAYS, -(-(last_day + 2) // _BLOCK_DAYS)
+    starts, offsets = _offsets(info, first * _BLOCK_DAYS, last * _BLOCK_DAYS)
     # How far the wall gets before each offset ends; where it is set back, no further than before.
     reached = np.maximum.accumulate(np.append(starts[1:], np.iinfo(np.int64).max // 2) + offsets)
     row = np.searchsorted(reached, local_s, "right")

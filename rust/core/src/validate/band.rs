@@ -44,8 +44,10 @@ impl Band {
 
     /// Goes on around the price where another one was, under these rules.
     pub(super) fn resume(&mut self, other: &Self) {
-        if other.ts != NO_TIME {
-            self.follow(other.low.midpoint(other.high), other.ts);
+        let around = other.low.midpoint(other.high);
+        // A band that holds any price is around none.
+        if around.is_finite() {
+            self.follow(around, other.ts);
             (self.candidate, self.agreed) = (other.candidate, other.agreed);
         }
     }

@@ -123,13 +123,25 @@ impl Validator {
             && trade.ts_event != NO_TIME
             && trade.ts_event >= closed_until
             && self.hours.holds(trade.ts_event)
-            && self.is_timely(trade.ts_event, trade.ts_recv, self.behind_ns)
-            && self.memory.is_none();
-        if ordinary {
-            self.band.follow(trade.price, trade.ts_event);
-            return Ok(Flags::NONE);
+            && self.is_timely(trade.ts_event, trade.ts_recv, self.behind_ns);
+        if !ordinary {
+            return self.questionable_trade(trade, closed_until);
         }
-        self.questionable_trade(trade, closed_until)
+        if self.memory.is_some() {
+            return self.ordinary_trade(trade);
+        }
+        self.band.follow(trade.price, trade.ts_event);
+        Ok(Flags::NONE)
+    }
+
+    /// What is left to ask of a trade that is ordinary in itself.
+    fn ordinary_trade(&mut self, trade: &Trade) -> Result<Flags, Reason> {
+        let mut flags = Flags::NONE;
+        if let Some(memory) = &mut self.memory {
+            memory.size(trade.size, &mut flags)?;
+        }
+        self.remembered(|| Tick::Trade(*trade), trade.ts_event, trade.price, &mut flags)?;
+        Ok(flags)
     }
 
     #[cold]
@@ -154,7 +166,7 @@ impl Validator {
         self.on_grid(trade.price, &mut flags)?;
         self.time(trade.ts_event, trade.ts_recv, self.behind_ns, closed_until, &mut flags)?;
         self.in_hours(trade.ts_event, &mut flags)?;
-        self.remembered(&Tick::Trade(*trade), trade.ts_event, trade.price, &mut flags)?;
+        self.remembered(|| Tick::Trade(*trade), trade.ts_event, trade.price, &mut flags)?;
         Ok(flags)
     }
 
@@ -254,14 +266,14 @@ impl Validator {
     #[inline]
     fn remembered(
         &mut self,
-        tick: &Tick,
+        tick: impl Fn() -> Tick,
         ts: i64,
         price: f64,
         flags: &mut Flags,
     ) -> Result<(), Reason> {
         if let Some(memory) = &mut self.memory {
             memory.time(ts, flags)?;
-            memory.sameness(tick, flags)?;
+            memory.sameness(&tick, flags)?;
         }
         self.band.judge(price, ts, flags)?;
         if let Some(memory) = &mut self.memory {

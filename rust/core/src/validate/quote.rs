@@ -49,7 +49,7 @@ impl Validator {
         if self.memory.is_none() {
             self.band.judge(reference(quote), quote.ts_event, &mut flags)?;
         } else {
-            self.remembered(&Tick::Quote(*quote), quote.ts_event, reference(quote), &mut flags)?;
+            self.remembered(|| Tick::Quote(*quote), quote.ts_event, reference(quote), &mut flags)?;
         }
         Ok(flags)
     }
