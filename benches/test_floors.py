@@ -190,6 +190,28 @@ def test_one_daylight_stamp(benchmark: BenchmarkFixture) -> None:
     assert min(bars) < DAYLIGHT_S
 
 
+def test_one_validation_alone(benchmark: BenchmarkFixture) -> None:
+    """`Validator.trade` with every rule on, those that remember included."""
+    count = 10_000
+    rules = tw.Rules.of("futures", tick_size=0.25, grid="reject", zero_size="reject", duplicate="reject")
+    rows = [(START_NS + n * 10**7, 4_500 + 0.25 * (n % 40), float(1 + n % 9)) for n in range(count)]
+
+    def fresh() -> tuple[tuple[tw.Validator], dict[str, Any]]:
+        return (tw.Validator(tw.Instrument("CON.F.US.EP.Z25", tick_size=0.25, rules=rules)),), {}
+
+    def judge(validator: tw.Validator) -> None:
+        started_s = time.perf_counter()
+        for ts_event, price, size in rows:
+            validator.trade(ts_event, price, size, 1, ts_event)
+        seconds.append((time.perf_counter() - started_s) / count)
+        stats = validator.stats()
+        assert (stats["received"], stats["accepted"]) == (count, count)
+
+    seconds: list[float] = []
+    benchmark.pedantic(judge, setup=fresh, rounds=20)
+    assert min(seconds) < VALIDATION_S
+
+
 def test_a_closed_breaker(benchmark: BenchmarkFixture) -> None:
     """Events through a circuit breaker one by one, and a thousand of them in one call."""
     count, batches = 100_000, 100

@@ -7,21 +7,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
+from . import _core
 from .alignment import Align, alignment, check_align, hours, zones
 from .asset_rules import BY_ASSET_CLASS, AssetClass
 from .errors import ConfigError
 from .units import duration_ns
 
 if TYPE_CHECKING:
-    from . import _core
     from .session import Session
 
-__all__ = ["Action", "Instrument", "ProtocolName", "Rules", "Source", "Spec"]
+__all__ = ["Action", "Empty", "Instrument", "Late", "ProtocolName", "Rules", "Source", "Spec", "Split"]
 
 Action = Literal["reject", "flag", "off"]
 Source = Literal["trade", "bid", "ask", "mid", "last"]
+Late = Literal["reject", "revise"]
+Empty = Literal["skip", "flat"]
+Split = Literal["keep", "split"]
+MAX_BOOK_LEVELS = 1_024
+"""Levels of one side that the engine keeps; it cannot show more."""
 ProtocolName = Literal["json", "messagepack"]
 """A SignalR hub protocol, by the name that the handshake calls it."""
+
+
+MAX_FLAT_LIMIT = 1_000_000
+"""Flat bars in a row. They are made at once when the next tick comes."""
 
 
 def choice(name: str, value: object, kind: object) -> None:
@@ -235,7 +244,22 @@ class Instrument:
         source: what its bars are made of: "trade", "bid", "ask", "mid", "last" or a tuple of them.
             None takes the engine's default.
         lateness: how long, in event time, a bar waits for late ticks. None takes the engine's default.
+        late: what becomes of a tick of which a bar is already closed: "reject" and count it, or "revise":
+            it enters the closed bars it belongs to, which get a new revision. None takes the engine's
+            default.
+        horizon: how long, in event time, after a bar's end late ticks may revise it; later ones are
+            rejected. None takes the engine's default.
+        empty: what becomes of a bar without ticks: "skip" it, or fill it "flat" at the previous close.
+            Where the instrument has a session, only inside it. Nothing is filled in a gap, and after it
+            not until the next tick. None takes the engine's default.
+        flat_limit: at most so many bars of the smallest timeframe in a row are filled flat. None takes
+            the engine's default.
+        split: what becomes of a trade that reaches the end of a volume or notional bar: "keep" (it stays
+            whole, and the bar may hold more than its timeframe says) or "split" (each bar gets the part
+            it has room for). None takes the engine's default.
         stamp: "event", or "arrival" to stamp ticks without event time with their arrival time.
+        book_levels: levels of each side of the order book that readers are shown. None takes the engine's
+            default.
         rules: what prices, sizes and times must obey.
     """
 
@@ -245,7 +269,13 @@ class Instrument:
     session: Session | None = field(default=None, kw_only=True)
     source: Source | tuple[Source, ...] | None = field(default=None, kw_only=True)
     lateness: str | None = field(default=None, kw_only=True)
+    late: Late | None = field(default=None, kw_only=True)
+    horizon: str | None = field(default=None, kw_only=True)
+    empty: Empty | None = field(default=None, kw_only=True)
+    flat_limit: int | None = field(default=None, kw_only=True)
+    split: Split | None = field(default=None, kw_only=True)
     stamp: Literal["event", "arrival"] = field(default="event", kw_only=True)
+    book_levels: int | None = field(default=None, kw_only=True)
     rules: Rules = field(default_factory=Rules, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -260,6 +290,18 @@ class Instrument:
             object.__setattr__(self, "source", sources("source", self.source))
         if self.lateness is not None:
             duration_ns("lateness", self.lateness)
+        if self.late is not None:
+            choice("late", self.late, Late)
+        if self.horizon is not None:
+            duration_ns("horizon", self.horizon)
+        if self.empty is not None:
+            choice("empty", self.empty, Empty)
+        if self.flat_limit is not None:
+            count("flat_limit", self.flat_limit, MAX_FLAT_LIMIT)
+        if self.split is not None:
+            choice("split", self.split, Split)
+        if self.book_levels is not None:
+            count("book_levels", self.book_levels, MAX_BOOK_LEVELS)
         choice("stamp", self.stamp, Literal["event", "arrival"])
         if not isinstance(self.rules, Rules):
             raise ConfigError(f"rules: got {self.rules!r}, expected a tickwire.Rules")
@@ -288,8 +330,14 @@ class Spec:
     hours: _core.Sessions | None
     sources: tuple[Source, ...]
     lateness_ns: int
+    late: Late
+    horizon_ns: int
+    empty: Empty
+    flat_limit: int
+    split: Split
     stamp_arrival: bool
     capacity: int
+    book_levels: int
     rules: Rules
 
     @classmethod
@@ -300,10 +348,16 @@ class Spec:
         align: str,
         source: tuple[Source, ...],
         lateness_ns: int,
+        late: Late,
+        horizon_ns: int,
+        empty: Empty,
+        flat_limit: int,
+        split: Split,
         capacity: int,
+        book_levels: int,
     ) -> Spec:
         own_align = align if instrument.align is None else instrument.align
-        own_source = instrument.source
+        own_source, horizon = instrument.source, instrument.horizon
         return cls(
             symbol=instrument.symbol,
             tick_size=float(instrument.tick_size),
@@ -314,7 +368,13 @@ class Spec:
             lateness_ns=lateness_ns
             if instrument.lateness is None
             else duration_ns("lateness", instrument.lateness),
+            late=instrument.late or late,
+            horizon_ns=horizon_ns if horizon is None else duration_ns("horizon", horizon),
+            empty=instrument.empty or empty,
+            flat_limit=instrument.flat_limit or flat_limit,
+            split=split if instrument.split is None else instrument.split,
             stamp_arrival=instrument.stamp == "arrival",
             capacity=capacity,
+            book_levels=book_levels if instrument.book_levels is None else instrument.book_levels,
             rules=instrument.rules,
         )

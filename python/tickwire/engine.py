@@ -9,7 +9,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
 from .alignment import check_align, hours
-from .config import Instrument, ProtocolName, Rules, Source, Spec, count, sources, texts
+from .config import (
+    MAX_BOOK_LEVELS,
+    MAX_FLAT_LIMIT,
+    Empty,
+    Instrument,
+    Late,
+    ProtocolName,
+    Rules,
+    Source,
+    Spec,
+    Split,
+    choice,
+    count,
+    sources,
+    texts,
+)
 from .errors import ConfigError, UnknownInstrument
 from .session_choice import SessionChoice, chosen
 from .subscription import Subscription
@@ -34,12 +49,13 @@ MAX_RETAIN = 1 << 40
 def _retain(value: int | Mapping[str, int], timeframes: Sequence[str]) -> list[tuple[str, int]]:
     if not isinstance(value, Mapping):
         return [(timeframe, count("retain", value, MAX_RETAIN)) for timeframe in timeframes]
-    if unknown := sorted(set(value) - set(timeframes)):
+    wanted = {_core.timeframe_name(timeframe): number for timeframe, number in value.items()}
+    if unknown := sorted(set(wanted) - set(timeframes)):
         raise ConfigError(
             f"retain: got {unknown[0]!r}, expected only timeframes of this engine: {timeframes}"
         )
     return [
-        (timeframe, count(f"retain[{timeframe!r}]", value.get(timeframe, DEFAULT_RETAIN), MAX_RETAIN))
+        (timeframe, count(f"retain[{timeframe!r}]", wanted.get(timeframe, DEFAULT_RETAIN), MAX_RETAIN))
         for timeframe in timeframes
     ]
 
@@ -53,7 +69,11 @@ class Engine(_core.Engine):
 
     Args:
         instruments: one `Instrument` or several.
-        timeframes: lengths of time bars: "1s", "5m", "1h", "1d", "1w", "1mo".
+        timeframes: what bars are cut by. Time: "1s", "5m", "1h", "1d", "1w", "1mo". Or their ticks, in the
+            order of arrival: "100t" so many trades (or quotes), "5000v" so much volume, "1e6n" so much
+            notional, "8r" a range of so many ticks, "8renko" Renko bricks of so many ticks. Amounts have
+            one name, without an exponent ("1000000n"), and are found by any spelling. Volume and
+            notional need source="trade".
         capacity: ticks kept per instrument, trades and quotes each; rounded up to a power of two.
         retain: closed bars kept per timeframe, or a dict of those. Up to a quarter more may be kept, or
             512 where that is more.
@@ -63,6 +83,14 @@ class Engine(_core.Engine):
         source: what bars are made of, unless an instrument says otherwise: "trade", "bid", "ask",
             "mid", "last" (the quotes' last price) or a tuple of them.
         lateness: how long, in event time, bars wait for late ticks, unless an instrument says otherwise.
+        late, horizon: what becomes of ticks that are later still, "reject" or "revise"; and how long after
+            a bar's end they may revise it.
+        empty, flat_limit: what becomes of bars without ticks, "skip" or "flat"; and how many of the
+            smallest timeframe in a row are filled. See `Instrument`.
+        split: what becomes of a trade that reaches the end of a volume or notional bar, unless an
+            instrument says otherwise: "keep" (it stays whole) or "split" (see `Instrument`).
+        book_levels: levels of each side of the order book that readers are shown, at most 1,024, unless an
+            instrument says otherwise. What is shown is written anew as it changes; more are always kept.
 
     Raises:
         ConfigError: an argument that cannot work.
@@ -88,6 +116,12 @@ class Engine(_core.Engine):
         align: str = "utc",
         source: Source | tuple[Source, ...] = "trade",
         lateness: str = "0s",
+        late: Late = "reject",
+        horizon: str = "5m",
+        empty: Empty = "skip",
+        flat_limit: int = 3_600,
+        split: Split = "keep",
+        book_levels: int = 10,
     ) -> Self:
         if isinstance(instruments, str) or not isinstance(instruments, (Instrument, Iterable)):
             raise ConfigError(f"instruments: got {instruments!r}, expected tickwire.Instrument objects")
@@ -101,19 +135,28 @@ class Engine(_core.Engine):
             symbols.add(instrument.symbol)
         if not given:
             raise ConfigError("instruments: got none, expected at least one tickwire.Instrument")
-        timeframes = texts("timeframes", timeframes, '["1s", "1m"]')
+        timeframes = [_core.timeframe_name(text) for text in texts("timeframes", timeframes, '["1s", "1m"]')]
         check_align("align", align)
+        choice("late", late, Late)
+        choice("empty", empty, Empty)
+        choice("split", split, Split)
         specs = [
             Spec.of(
                 instrument,
                 align=align,
                 source=sources("source", source),
                 lateness_ns=duration_ns("lateness", lateness),
+                late=late,
+                horizon_ns=duration_ns("horizon", horizon),
+                empty=empty,
+                flat_limit=count("flat_limit", flat_limit, MAX_FLAT_LIMIT),
+                split=split,
                 capacity=count("capacity", capacity, MAX_CAPACITY),
+                book_levels=count("book_levels", book_levels, MAX_BOOK_LEVELS),
             )
             for instrument in given
         ]
-        engine = super().__new__(cls, specs, _retain(retain, list(timeframes)))
+        engine = super().__new__(cls, specs, _retain(retain, timeframes))
         engine._feeds = {}
         engine._zones = tuple(dict.fromkeys(zone for spec in specs for zone in spec.zones))
         engine._instruments = {instrument.symbol: instrument for instrument in given}
@@ -294,13 +337,13 @@ class Engine(_core.Engine):
         self, symbol: str, timeframe: str, table: Any, replace: bool = False, *, source: Source = "trade"
     ) -> dict[str, int]:
         """Put in ready bars. Larger timeframes are rolled up from them, and readers see all of it at
-        once. Rows may come in any order.
+        once. Rows may come in any order. Bars that are cut by their ticks are left as they are.
 
         The table is taken to hold every bar from its first to its last: where it has none, nothing
         was traded. What `mark_gap` said is missing there is then known.
 
         Args:
-            timeframe: which of the engine's timeframes the bars are of.
+            timeframe: which of the engine's timeframes the bars are of; a length of time.
             table: an Arrow table with ts (bar open; timestamp or int ns UTC), open, high, low, close,
                 volume [, vwap, trades].
             replace: put the given bars in place of closed ones, as revisions. A bar for which ticks
@@ -311,6 +354,7 @@ class Engine(_core.Engine):
 
         Raises:
             DataError: a row that cannot be right; nothing was applied.
+            ConfigError: a timeframe that is no length of time, or a source without bars.
         """
         return self._put_bars(symbol, timeframe, source, table, replace, None)[0]
 
@@ -376,7 +420,9 @@ class Engine(_core.Engine):
 
         Returns:
             ts Datetime("ns", "UTC") bar open; open, high, low, close, volume, vwap Float64 (vwap null
-            without volume); trades Int64, the number of ticks; complete Boolean.
+            without volume); trades Int64, the number of ticks; complete Boolean. Bars that are cut by
+            their ticks are labelled by the time of their first tick (several may share a label) and
+            have a tenth column, ts_end, the time of their last.
 
         Raises:
             UnknownInstrument, ConfigError: a symbol, timeframe or source that this engine does not have.
@@ -426,6 +472,8 @@ class Engine(_core.Engine):
 
         def closed(timeframe: str) -> tuple[str, pl.DataFrame, NDArray[np.int64]]:
             bars = snapshot.bars(timeframe, source=source)
+            if "ts_end" in bars.columns:
+                return timeframe, bars, bars["ts_end"].dt.epoch("ns").to_numpy()
             return timeframe, bars, self.bar_span(symbol, timeframe, bars["ts"].to_numpy())[1]
 
         return as_of([closed(timeframe) for timeframe in timeframes])

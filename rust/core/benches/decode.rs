@@ -60,6 +60,8 @@ impl Sink for Collect {
         self.quotes.push(*quote);
     }
 
+    fn whole_book(&mut self, _: Option<InstrumentId>, _: &Depth, _: usize) {}
+
     fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth) {
         assert_eq!(instrument, Some(InstrumentId(0)));
         self.depths.push(*depth);

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bars;
+pub mod book;
 pub mod calendar;
 pub mod cell;
 pub mod columns;
@@ -34,4 +35,4 @@ pub mod validate;
 pub mod websocket;
 
 pub use history::{History, HistoryError, Revised};
-pub use instrument::Spec;
+pub use instrument::{NoSizes, Spec};

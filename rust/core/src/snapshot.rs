@@ -4,11 +4,12 @@
 //! Taking a snapshot copies a few hundred words and delays nobody.
 
 use crate::bars::bar::OpenBar;
-use crate::bars::{Bar, Buckets, Source, parent};
+use crate::bars::{Bar, Buckets, Kind, Source, parent};
+use crate::book::BookView;
 use crate::instrument::Shared;
 use crate::layout::{self, Layout};
 use crate::reason::{REASONS, Reason};
-use crate::record::{NO_TIME, Quote, Trade};
+use crate::record::{NO_TIME, Quote, Side, Trade};
 use crate::store::{Series, View};
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub struct Snapshot {
     view: Arc<View>,
     words: Vec<u64>,
+    kinds: Arc<[Kind]>,
     buckets: Arc<[Buckets]>,
     sources: Vec<Source>,
 }
@@ -42,6 +44,10 @@ pub struct Counters {
     pub depth: u64,
     /// Second copies, of ticks that two overlapping connections have brought. None of the above.
     pub duplicates: u64,
+    /// Lasting differences between the best prices of the order book and those of the quotes.
+    pub book_disagreements: u64,
+    /// Late ticks among the accepted, which have changed closed bars.
+    pub revised: u64,
 }
 
 impl Counters {
@@ -59,6 +65,8 @@ impl Counters {
         self.quotes += other.quotes;
         self.depth += other.depth;
         self.duplicates += other.duplicates;
+        self.book_disagreements += other.book_disagreements;
+        self.revised += other.revised;
         for reason in Reason::ALL {
             self.rejected[*reason as usize] += other.rejected[*reason as usize];
             self.flagged[*reason as usize] += other.flagged[*reason as usize];
@@ -80,13 +88,20 @@ impl Snapshot {
             return Self {
                 view,
                 words,
+                kinds: Arc::clone(&shared.kinds),
                 buckets: Arc::clone(&shared.buckets),
                 sources: shared.spec.sources.clone(),
             };
         }
     }
 
-    /// The buckets of each timeframe, ascending.
+    /// The kinds of bars, in order: lengths of time first, ascending.
+    #[must_use]
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// The buckets of each length of time, ascending.
     #[must_use]
     pub fn buckets(&self) -> &[Buckets] {
         &self.buckets
@@ -111,6 +126,10 @@ impl Snapshot {
             quotes: self.quote_count(),
             depth: self.words[layout::DEPTH_COUNT],
             duplicates: self.words[layout::DUPLICATES],
+            book_disagreements: self
+                .book_words()
+                .map_or(0, |(_, words)| BookView::counts_in(words).disagreements),
+            revised: self.words[layout::REVISED],
         }
     }
 
@@ -132,10 +151,23 @@ impl Snapshot {
         (self.trade_count() > 0).then(|| Trade::from_words(&self.words[layout::TRADE..]))
     }
 
-    /// The newest quote, in order of arrival: the top of the book.
+    /// The newest quote, in order of arrival: the top of the book as the quotes have it.
     #[must_use]
     pub fn quote(&self) -> Option<Quote> {
         (self.quote_count() > 0).then(|| Quote::from_words(&self.words[layout::QUOTE..]))
+    }
+
+    /// The order book, if depth has come.
+    #[must_use]
+    pub fn book(&self) -> Option<BookView> {
+        let (shown, words) = self.book_words()?;
+        let last_side = self.trade().map_or(Side::None, |trade| trade.side);
+        Some(BookView::from_words(words, shown, last_side))
+    }
+
+    fn book_words(&self) -> Option<(usize, &[u64])> {
+        let (shown, at) = self.view.layout.book()?;
+        Some((shown, &self.words[at..]))
     }
 
     /// The time up to which a source's bars are closed, ns UTC.
@@ -151,7 +183,7 @@ impl Snapshot {
     }
 
     fn series(&self, track: usize, level: usize) -> &Series {
-        &self.view.series[track * self.buckets.len() + level]
+        &self.view.series[track * self.kinds.len() + level]
     }
 
     fn appended(&self, track: usize, level: usize) -> u64 {
@@ -169,6 +201,17 @@ impl Snapshot {
     #[must_use]
     pub fn open_bars(&self, source: Source, level: usize) -> Vec<Bar> {
         let Some(track) = self.track(source) else { return Vec::new() };
+        let merged = if level < self.buckets.len() {
+            self.merged(track, level)
+        } else {
+            self.held(track, level).collect()
+        };
+        // What is still open is not complete, whatever it has seen so far.
+        merged.iter().map(|bar| Bar { complete: false, ..bar.close() }).collect()
+    }
+
+    /// The open bars of a length of time, put together from what the smaller ones hold.
+    fn merged(&self, track: usize, level: usize) -> Vec<OpenBar> {
         let mut merged: Vec<OpenBar> = Vec::new();
         // The largest timeframe holds the oldest closed parts; the smaller ones continue it.
         let mut chain = Some(level);
@@ -182,8 +225,7 @@ impl Snapshot {
             }
             chain = parent(&self.buckets, current);
         }
-        // What is still open is not complete, whatever it has seen so far.
-        merged.iter().map(|bar| Bar { complete: false, ..bar.close() }).collect()
+        merged
     }
 
     /// What a level of the ladder holds itself.

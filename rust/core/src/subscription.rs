@@ -10,10 +10,10 @@
 //!   bar by its open, a tick by its event time. It is counted as filtered. One that is lost before
 //!   anybody looked at it counts as shed.
 //! - Items of one stream come in order. Streams are merged by the time at which their items became
-//!   known: event time for ticks, the end for bars; at equal times bars before ticks, smaller
-//!   timeframes first.
+//!   known: event time for ticks, the end for bars; at equal times bars before ticks, in the order of
+//!   the engine's kinds.
 
-use crate::bars::{Bar, Source, Timeframe};
+use crate::bars::{Bar, Kind, Source};
 use crate::engine::Engine;
 use crate::instrument::{QuoteRing, TradeRing};
 use crate::record::{InstrumentId, Quote, Trade};
@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub struct Interest {
     /// Instruments.
     pub instruments: Vec<InstrumentId>,
-    /// Positions among the engine's timeframes.
+    /// Positions among the engine's kinds of bars.
     pub levels: Vec<usize>,
     /// The source of the bars.
     pub source: Source,
@@ -44,8 +44,8 @@ pub struct Interest {
 /// One item of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Item {
-    /// A closed or revised bar, with its timeframe and source.
-    Bar(InstrumentId, Timeframe, Source, Bar),
+    /// A closed or revised bar, with its kind and source.
+    Bar(InstrumentId, Kind, Source, Bar),
     /// An accepted trade.
     Trade(InstrumentId, Trade),
     /// An accepted quote.
@@ -173,7 +173,9 @@ impl Delivery {
 enum Stream {
     Bars {
         instrument: InstrumentId,
-        timeframe: Timeframe,
+        kind: Kind,
+        /// Its position among the engine's.
+        level: usize,
         source: Source,
         ring: Arc<Ring<{ Bar::WORDS }>>,
         cursor: Cursor<{ Bar::WORDS }>,
@@ -213,7 +215,8 @@ impl Subscription {
                     let ring = ring::ring(interest.capacity);
                     streams.push(Stream::Bars {
                         instrument: id,
-                        timeframe: engine.timeframes()[level],
+                        kind: engine.kinds()[level],
+                        level,
                         source: track.source,
                         ring: ring.reader(),
                         cursor: Cursor::new(0, hours, |words| Bar::from_words(words).ts),
@@ -243,7 +246,7 @@ impl Subscription {
 
     /// Fetches everything that is waiting.
     pub fn poll(&mut self) -> Vec<Item> {
-        let mut items: Vec<((i64, i64), Item)> = Vec::new();
+        let mut items: Vec<((i64, usize), Item)> = Vec::new();
         let (mut bars, mut trades, mut quotes) = (Vec::new(), Vec::new(), Vec::new());
         for stream in &mut self.streams {
             // The order within a stream is kept by never letting its keys go back.
@@ -253,13 +256,12 @@ impl Subscription {
                 (latest, rank)
             };
             match stream {
-                Stream::Bars { instrument, timeframe, source, ring, cursor } => {
+                Stream::Bars { instrument, kind, level, source, ring, cursor } => {
                     bars.clear();
                     cursor.fetch(ring, self.capacity, &mut bars);
                     items.extend(bars.iter().map(|words| {
                         let bar = Bar::from_words(words);
-                        let rank = timeframe.nominal_ns();
-                        (key(bar.ts_end, rank), Item::Bar(*instrument, *timeframe, *source, bar))
+                        (key(bar.ts_end, *level), Item::Bar(*instrument, *kind, *source, bar))
                     }));
                 }
                 Stream::Trades(id, cursor) => {
@@ -269,7 +271,7 @@ impl Subscription {
                     }
                     items.extend(trades.iter().map(|words| {
                         let trade = Trade::from_words(words);
-                        (key(trade.ts_event, i64::MAX), Item::Trade(*id, trade))
+                        (key(trade.ts_event, usize::MAX), Item::Trade(*id, trade))
                     }));
                 }
                 Stream::Quotes(id, cursor) => {
@@ -279,7 +281,7 @@ impl Subscription {
                     }
                     items.extend(quotes.iter().map(|words| {
                         let quote = Quote::from_words(words);
-                        (key(quote.ts_event, i64::MAX), Item::Quote(*id, quote))
+                        (key(quote.ts_event, usize::MAX), Item::Quote(*id, quote))
                     }));
                 }
             }

@@ -83,8 +83,11 @@ fn depth_kinds() {
         ("2", DepthKind::Bid),
         ("6", DepthKind::Reset),
         ("0", DepthKind::Other(0)),
-        ("3", DepthKind::Other(3)),
-        ("10", DepthKind::Other(10)),
+        ("3", DepthKind::BestAsk),
+        ("4", DepthKind::BestBid),
+        ("9", DepthKind::BestBid),
+        ("10", DepthKind::BestAsk),
+        ("11", DepthKind::Other(11)),
         ("255", DepthKind::Other(255)),
         ("256", DepthKind::Other(0)),
         ("-1", DepthKind::Other(0)),
@@ -380,7 +383,7 @@ fn recorded_gateway_messages() {
     );
     assert_eq!(
         call("depth", "GatewayDepth"),
-        [depth(day + 31_417_369_300, 29547.0, 2.0, DepthKind::Other(4))]
+        [depth(day + 31_417_369_300, 29547.0, 2.0, DepthKind::BestBid)]
     );
     assert_eq!(
         call("quote", "GatewayQuote"),

@@ -434,6 +434,6 @@ fn memory_is_taken_when_it_is_used() {
     assert_eq!((engine.memory().rings, engine.memory().bars), (0, 0));
     push(&engine, (0..100).map(|second| live(MONDAY + second * SECOND, 100.0, 1.0)));
     assert_eq!(engine.memory().rings, 100 * 5 * 8);
-    assert_eq!(engine.memory().bars, 99 * 8 * 8);
+    assert_eq!(engine.memory().bars, 99 * 9 * 8);
     assert!(engine.memory().fixed > 0);
 }

@@ -357,7 +357,7 @@ proptest! {
             for item in subscription.poll() {
                 let Item::Bar(_, timeframe, _, bar) = item else { panic!("{item:?}") };
                 prop_assert_eq!(bar.ts_end, naive_bucket(&timeframe.to_string(), bar.ts).1);
-                let level = engine.timeframes().iter().position(|known| *known == timeframe);
+                let level = engine.kinds().iter().position(|known| *known == timeframe);
                 events[level.unwrap()].push(bar);
             }
         }

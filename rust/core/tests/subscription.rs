@@ -76,7 +76,7 @@ fn a_bar_comes_as_it_was_closed() {
     push(&engine, (0..61).map(second));
     let items = subscription.poll();
     let Item::Bar(id, timeframe, source, bar) = items[0] else { panic!("{items:?}") };
-    assert_eq!((id, timeframe, source), (ID, engine.timeframes()[1], Source::Trade));
+    assert_eq!((id, timeframe, source), (ID, engine.kinds()[1], Source::Trade));
     assert_eq!(Some(bar), engine.snapshot(ID).closed_bar(Source::Trade, 1));
     assert_eq!((bar.ts_end, bar.trades, items.len()), (MONDAY + MINUTE, 60, 1));
 }

@@ -6,10 +6,13 @@
 
 use std::borrow::Cow;
 
+use rustc_hash::FxHashSet;
+
 use super::Sink;
 use super::merge::{QuoteUpdate, StandingQuotes};
 use super::timestamp::MinuteMemo;
 use super::volume::{Ledger, Volumes};
+use crate::book::LEAST_SNAPSHOT;
 use crate::record::{Depth, DepthKind, InstrumentId, NO_TIME, Side, Trade};
 
 /// The events that carry market data.
@@ -89,6 +92,8 @@ impl Element for Depth {
         let kind = match fields.code {
             Some(1) => DepthKind::Ask,
             Some(2) => DepthKind::Bid,
+            Some(3 | 10) => DepthKind::BestAsk,
+            Some(4 | 9) => DepthKind::BestBid,
             Some(6) => DepthKind::Reset,
             // A code beyond a byte, and none at all, become the vendor's own "unknown", zero.
             code => DepthKind::Other(code.unwrap_or(0)),
@@ -165,6 +170,8 @@ pub(super) struct Events {
     standing: StandingQuotes,
     ledger: Ledger,
     contract: ResolvedContract,
+    /// The instruments whose depth the feed has brought.
+    fed: FxHashSet<InstrumentId>,
 }
 
 impl Events {
@@ -199,10 +206,18 @@ impl Events {
                     None => sink.malformed(instrument),
                 });
             }
-            Event::Depth => self.depths.for_each(|depth| match depth {
-                Some(depth) => sink.depth(instrument, depth),
-                None => sink.malformed(instrument),
-            }),
+            Event::Depth => {
+                if !self.depths.usable.is_empty() {
+                    self.fed.extend(instrument);
+                }
+                if let Some(levels) = whole_book(&self.depths.usable) {
+                    sink.whole_book(instrument, &self.depths.usable[0], levels);
+                }
+                self.depths.for_each(|depth| match depth {
+                    Some(depth) => sink.depth(instrument, depth),
+                    None => sink.malformed(instrument),
+                });
+            }
             Event::Quote => {
                 let quote = self.standing.merge(instrument, &self.quote, ts_recv);
                 if let (Some(instrument), Number::Is(total)) = (instrument, self.quote.volume) {
@@ -224,11 +239,40 @@ impl Events {
         self.ledger.iter()
     }
 
-    /// Forgets what the feed's quotes left standing, and counts volumes anew.
+    /// The instruments whose depth the feed has brought since the last reset.
+    pub(super) fn fed(&self) -> impl Iterator<Item = InstrumentId> {
+        self.fed.iter().copied()
+    }
+
+    /// Forgets whose depth the feed has brought.
+    pub(super) fn forget_fed(&mut self) {
+        self.fed.clear();
+    }
+
+    /// Forgets what the feed's quotes left standing and whose depth it brought, and counts volumes anew.
     pub(super) fn reset(&mut self) {
         self.standing.clear();
         self.ledger.reset();
+        self.forget_fed();
     }
+}
+
+/// How many levels a depth message has, if it may be a whole book: enough of them, of both sides, and
+/// none that is taken out.
+fn whole_book(deltas: &[Depth]) -> Option<usize> {
+    if deltas.len() < LEAST_SNAPSHOT {
+        return None;
+    }
+    let (mut bids, mut asks) = (0, 0);
+    for delta in deltas {
+        match delta.kind {
+            DepthKind::Bid | DepthKind::BestBid if delta.size > 0.0 => bids += 1,
+            DepthKind::Ask | DepthKind::BestAsk if delta.size > 0.0 => asks += 1,
+            DepthKind::Other(_) => {}
+            _ => return None,
+        }
+    }
+    (bids > 0 && asks > 0 && bids + asks >= LEAST_SNAPSHOT).then_some(bids + asks)
 }
 
 /// The last contract id and what the sink made of it.

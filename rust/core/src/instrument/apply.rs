@@ -2,6 +2,7 @@
 
 use super::{Shared, Writer};
 use crate::bars::watermark::JUMP_NS;
+use crate::book::Book;
 use crate::columns::{BLOCK, Block, TradeColumns};
 use crate::reason::Reason;
 use crate::record::{Depth, NO_TIME, Quote, Side, Tick, Trade};
@@ -65,6 +66,7 @@ impl Writer {
                 trade.to_words()
             });
         }
+        let time = self.trades.watermark.believed(block.ts_event[0]);
         let mut row = 0;
         while row < BLOCK {
             let (ts, price, size) =
@@ -83,6 +85,9 @@ impl Writer {
             let closing_time = self.trades.watermark.observe(block.ts_event[row - 1], NO_TIME);
             self.trades.close(closing_time, &shared.view);
         }
+        for track in &mut self.trades.tracks {
+            track.measure_run(time, block.ts_event, block.price, block.size, &shared.view);
+        }
     }
 
     // Apart, because only here the trade has to be copied.
@@ -95,7 +100,9 @@ impl Writer {
     #[inline]
     fn dated_trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
         self.dirty = true;
-        let checked = self.trade_checks.trade(trade, self.trades.closed_until);
+        let late = self.trades.is_late(trade.ts_event);
+        let closed_until = if late { self.trades.limit(trade.ts_event, shared) } else { NO_TIME };
+        let checked = self.trade_checks.trade(trade, closed_until);
         if !matches!(checked, Ok(Flags::NONE)) {
             self.judge(shared, checked, Tick::Trade(*trade))?;
         }
@@ -106,12 +113,23 @@ impl Writer {
             ring
         });
         ring.push(trade.to_words());
-        for track in &mut self.trades.tracks {
-            track.add(trade.ts_event, trade.price, trade.size);
+        if late {
+            self.trades.revise(trade.ts_event, trade.size, |_| trade.price, shared);
+            self.amend();
+        } else {
+            for track in &mut self.trades.tracks {
+                track.add(trade.ts_event, trade.price, trade.size);
+            }
         }
         // After the tick is in: one that confirms a jump may itself lie before the new closing time.
         let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
         self.trades.close(closing_time, &shared.view);
+        if self.trades.measures {
+            let time = self.trades.watermark.believed(trade.ts_event);
+            for track in &mut self.trades.tracks {
+                track.measure(time, trade.price, trade.size, &shared.view);
+            }
+        }
         Ok(())
     }
 
@@ -133,7 +151,9 @@ impl Writer {
     #[inline]
     fn dated_quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
         self.dirty = true;
-        let checked = self.quote_checks.quote(quote, self.quotes.closed_until);
+        let late = self.quotes.is_late(quote.ts_event);
+        let closed_until = if late { self.quotes.limit(quote.ts_event, shared) } else { NO_TIME };
+        let checked = self.quote_checks.quote(quote, closed_until);
         if !matches!(checked, Ok(Flags::NONE)) {
             self.judge(shared, checked, Tick::Quote(*quote))?;
         }
@@ -144,36 +164,120 @@ impl Writer {
             ring
         });
         ring.push(quote.to_words());
-        for track in &mut self.quotes.tracks {
-            let price = track.source.of_quote(quote);
-            if !price.is_nan() {
-                track.add(quote.ts_event, price, 0.0);
+        if late {
+            self.quotes.revise(quote.ts_event, 0.0, |source| source.of_quote(quote), shared);
+            self.amend();
+        } else {
+            for track in &mut self.quotes.tracks {
+                let price = track.source.of_quote(quote);
+                if !price.is_nan() {
+                    track.add(quote.ts_event, price, 0.0);
+                }
             }
+        }
+        if let Some(book) = &mut self.book {
+            book.quote(quote);
         }
         let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
         self.quotes.close(closing_time, &shared.view);
+        if self.quotes.measures {
+            let time = self.quotes.watermark.believed(quote.ts_event);
+            for track in &mut self.quotes.tracks {
+                let price = track.source.of_quote(quote);
+                if !price.is_nan() {
+                    track.measure(time, price, 0.0, &shared.view);
+                }
+            }
+        }
         Ok(())
     }
 
-    /// Checks and counts a depth delta. There is no book yet that it could go to.
+    /// Checks a depth delta, counts it and applies it to the book.
     pub(crate) fn depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
-        let mut depth = *depth;
-        if depth.ts_event == NO_TIME && shared.spec.stamp_arrival {
-            depth.ts_event = depth.ts_recv;
-        }
+        let depth = self.dated_depth(shared, depth);
+        let judged = self.count_depth(shared, &depth);
+        self.follow_depth(shared, &depth, judged);
+        judged
+    }
+
+    /// A depth delta with the event time that the instrument's stamp gives it.
+    pub(crate) fn dated_depth(&self, shared: &Shared, depth: &Depth) -> Depth {
+        let is_stamped = depth.ts_event == NO_TIME && shared.spec.stamp_arrival;
+        Depth { ts_event: if is_stamped { depth.ts_recv } else { depth.ts_event }, ..*depth }
+    }
+
+    /// Whether a depth delta may be believed; nothing is counted.
+    pub(crate) fn check_depth(&mut self, depth: &Depth) -> Result<(), Reason> {
+        self.quote_checks.depth(depth).map(drop)
+    }
+
+    /// Checks and counts a depth delta, of which the book hears otherwise.
+    pub(crate) fn count_depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
         self.dirty = true;
-        let checked = self.quote_checks.depth(&depth);
-        if !matches!(checked, Ok(Flags::NONE)) {
-            self.judge(shared, checked, Tick::Depth(depth))?;
+        match self.quote_checks.depth(depth) {
+            Ok(Flags::NONE) => {}
+            checked => self.judge(shared, checked, Tick::Depth(*depth))?,
         }
         self.depth_count += 1;
         Ok(())
+    }
+
+    /// Applies a depth delta to the book, as far as it may be believed; it was counted otherwise.
+    pub(crate) fn follow_depth(
+        &mut self,
+        shared: &Shared,
+        depth: &Depth,
+        judged: Result<(), Reason>,
+    ) {
+        self.dirty = true;
+        self.book(shared).follow(depth, judged.is_ok());
+    }
+
+    /// Puts another connection's book in the place of this one's.
+    pub(crate) fn replace_book(&mut self, shared: &Shared, mut book: Book) {
+        self.dirty = true;
+        let before = self.book(shared);
+        book.succeed(before);
+        *before = book;
+    }
+
+    /// Says that the depth deltas that follow may be a whole book; see [`Book::snapshot`].
+    #[cold]
+    pub(crate) fn whole_book(&mut self, shared: &Shared, first: &Depth, levels: usize) {
+        self.dirty = true;
+        self.book(shared).snapshot(first, levels);
+    }
+
+    /// Says that depth deltas were lost; see [`Book::gap`].
+    pub(crate) fn lose_book(&mut self, since: Option<i64>) {
+        if let Some(book) = &mut self.book {
+            self.dirty = true;
+            book.gap(since);
+        }
+    }
+
+    /// The book; the first call makes it, and room in the cell for what readers are shown.
+    #[inline]
+    fn book(&mut self, shared: &Shared) -> &mut Book {
+        let Self { book, layout, install, .. } = self;
+        book.get_or_insert_with(|| {
+            *layout = layout.clone().with_book(Some(shared.spec.book_levels));
+            install.get_or_insert_default();
+            Box::new(Book::new(shared.spec.tick_size))
+        })
     }
 
     /// Counts a tick that could not be read.
     pub(crate) fn refuse(&mut self, reason: Reason) {
         self.dirty = true;
         self.reject(reason);
+    }
+
+    /// Counts a late tick that has changed closed bars.
+    #[cold]
+    fn amend(&mut self) {
+        self.amended = true;
+        self.revised += 1;
     }
 
     /// Judges all later ticks by other rules.

@@ -103,7 +103,9 @@ impl Memory {
     /// Takes note of an accepted tick.
     pub(super) fn accept(&mut self, tick: &Tick, ts: i64, price: f64, flags: &mut Flags) {
         self.newest = self.newest.max(ts);
-        self.last = Some(*tick);
+        if self.duplicate != Action::Off {
+            self.last = Some(*tick);
+        }
         if let Some(spike) = &mut self.spike
             && spike.observe(tick, price)
         {

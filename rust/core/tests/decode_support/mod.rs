@@ -103,6 +103,8 @@ pub(crate) fn resolve(contract_id: &str) -> Option<u32> {
 pub(crate) struct Recorder {
     pub(crate) calls: Vec<Call>,
     pub(crate) knows_no_contract: bool,
+    /// Levels of the messages that may be a whole book.
+    pub(crate) whole_books: Vec<usize>,
 }
 
 impl Sink for Recorder {
@@ -116,6 +118,10 @@ impl Sink for Recorder {
 
     fn quote(&mut self, instrument: Option<InstrumentId>, quote: &Quote) {
         self.calls.push(Call::of_quote(instrument.map(|id| id.0), quote));
+    }
+
+    fn whole_book(&mut self, _: Option<InstrumentId>, _: &Depth, levels: usize) {
+        self.whole_books.push(levels);
     }
 
     fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth) {
