@@ -5,6 +5,7 @@
 //! after [`Writer::publish`], all of it at once.
 
 mod apply;
+mod depth;
 mod publish;
 mod revise;
 mod sizes;
