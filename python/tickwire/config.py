@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from . import _core
-from .alignment import Align, alignment, check_align, hours, zones
+from .alignment import Align, alignment, check_align, hours, restarts, zones
 from .asset_rules import BY_ASSET_CLASS, AssetClass
 from .errors import ConfigError
 from .units import duration_ns
@@ -16,13 +16,25 @@ from .units import duration_ns
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Action", "Empty", "Instrument", "Late", "ProtocolName", "Rules", "Source", "Spec", "Split"]
+__all__ = [
+    "Action",
+    "Empty",
+    "Instrument",
+    "Late",
+    "ProtocolName",
+    "Restart",
+    "Rules",
+    "Source",
+    "Spec",
+    "Split",
+]
 
 Action = Literal["reject", "flag", "off"]
 Source = Literal["trade", "bid", "ask", "mid", "last"]
 Late = Literal["reject", "revise"]
 Empty = Literal["skip", "flat"]
 Split = Literal["keep", "split"]
+Restart = Literal["never", "session"]
 ProtocolName = Literal["json", "messagepack"]
 """A SignalR hub protocol, by the name that the handshake calls it."""
 
@@ -251,6 +263,9 @@ class Instrument:
         split: what becomes of a trade that reaches the end of a volume or notional bar: "keep" (it stays
             whole, and the bar may hold more than its timeframe says) or "split" (each bar gets the part
             it has room for). None takes the engine's default.
+        restart: whether bars by trades, volume, notional and range begin anew with the first tick of each
+            trading day of the session ("session"; the bar before ends short) or "never". Renko goes on.
+            None takes the engine's default.
         stamp: "event", or "arrival" to stamp ticks without event time with their arrival time.
         rules: what prices, sizes and times must obey.
     """
@@ -266,6 +281,7 @@ class Instrument:
     empty: Empty | None = field(default=None, kw_only=True)
     flat_limit: int | None = field(default=None, kw_only=True)
     split: Split | None = field(default=None, kw_only=True)
+    restart: Restart | None = field(default=None, kw_only=True)
     stamp: Literal["event", "arrival"] = field(default="event", kw_only=True)
     rules: Rules = field(default_factory=Rules, kw_only=True)
 
@@ -291,6 +307,8 @@ class Instrument:
             count("flat_limit", self.flat_limit, MAX_FLAT_LIMIT)
         if self.split is not None:
             choice("split", self.split, Split)
+        if self.restart is not None:
+            choice("restart", self.restart, Restart)
         choice("stamp", self.stamp, Literal["event", "arrival"])
         if not isinstance(self.rules, Rules):
             raise ConfigError(f"rules: got {self.rules!r}, expected a tickwire.Rules")
@@ -319,6 +337,7 @@ class Spec:
     flat_limit: int
     hours: _core.Sessions | None
     split: Split
+    restart: _core.Sessions | None
     stamp_arrival: bool
     capacity: int
     rules: Rules
@@ -336,6 +355,7 @@ class Spec:
         empty: Empty,
         flat_limit: int,
         split: Split,
+        restart: Restart,
         capacity: int,
     ) -> Spec:
         own_align = align if instrument.align is None else instrument.align
@@ -354,7 +374,8 @@ class Spec:
             empty=instrument.empty or empty,
             hours=hours(instrument.session) if (instrument.empty or empty) == "flat" else None,
             flat_limit=instrument.flat_limit or flat_limit,
-            split=split if instrument.split is None else instrument.split,
+            split=instrument.split or split,
+            restart=restarts(instrument.symbol, instrument.restart or restart, instrument.session),
             stamp_arrival=instrument.stamp == "arrival",
             capacity=capacity,
             rules=instrument.rules,

@@ -15,6 +15,7 @@ from .config import (
     Instrument,
     Late,
     ProtocolName,
+    Restart,
     Rules,
     Source,
     Spec,
@@ -87,6 +88,8 @@ class Engine(_core.Engine):
             smallest timeframe in a row are filled. See `Instrument`.
         split: what becomes of a trade that reaches the end of a volume or notional bar, unless an
             instrument says otherwise: "keep" (it stays whole) or "split" (see `Instrument`).
+        restart: whether bars by trades, volume, notional and range begin anew with each trading day,
+            "session", or "never", unless an instrument says otherwise.
 
     Raises:
         ConfigError: an argument that cannot work.
@@ -117,6 +120,7 @@ class Engine(_core.Engine):
         empty: Empty = "skip",
         flat_limit: int = 3_600,
         split: Split = "keep",
+        restart: Restart = "never",
     ) -> Self:
         if isinstance(instruments, str) or not isinstance(instruments, (Instrument, Iterable)):
             raise ConfigError(f"instruments: got {instruments!r}, expected tickwire.Instrument objects")
@@ -135,6 +139,7 @@ class Engine(_core.Engine):
         choice("late", late, Late)
         choice("empty", empty, Empty)
         choice("split", split, Split)
+        choice("restart", restart, Restart)
         specs = [
             Spec.of(
                 instrument,
@@ -146,6 +151,7 @@ class Engine(_core.Engine):
                 empty=empty,
                 flat_limit=count("flat_limit", flat_limit, MAX_FLAT_LIMIT),
                 split=split,
+                restart=restart,
                 capacity=count("capacity", capacity, MAX_CAPACITY),
             )
             for instrument in given

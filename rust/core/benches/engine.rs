@@ -199,6 +199,7 @@ fn engine_of(kinds: &[&str]) -> Engine {
         alignment: Alignment::Utc,
         lateness_ns: 0,
         split: Split::Keep,
+        restart: None,
         late: Late::Reject,
         empty: Empty::Skip,
         stamp_arrival: false,

@@ -179,6 +179,7 @@ fn engine(rules: Rules) -> Engine {
         alignment: Alignment::Utc,
         lateness_ns: 0,
         split: Split::Keep,
+        restart: None,
         late: Late::Reject,
         empty: Empty::Skip,
         stamp_arrival: false,

@@ -29,6 +29,7 @@ fn feed_of(protocol: Protocol) -> Feed {
         alignment: Alignment::Utc,
         lateness_ns: 0,
         split: Split::Keep,
+        restart: None,
         late: Late::Reject,
         empty: Empty::Skip,
         stamp_arrival: false,

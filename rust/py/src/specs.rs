@@ -74,6 +74,7 @@ pub(crate) struct SpecArg {
     flat_limit: u32,
     hours: Option<Py<Sessions>>,
     split: String,
+    restart: Option<Py<Sessions>>,
     stamp_arrival: bool,
     capacity: usize,
     rules: RulesArg,
@@ -102,6 +103,7 @@ impl SpecArg {
                 text => return Err(unknown("empty", text, "\"skip\" or \"flat\"")),
             },
             split: split(&self.split)?,
+            restart: self.restart.map(|sessions| sessions.get().core()),
             stamp_arrival: self.stamp_arrival,
             capacity: self.capacity,
         })

@@ -5,11 +5,13 @@
 //! after [`Writer::publish`], all of it at once.
 
 mod apply;
+mod measure;
 mod publish;
 mod revise;
 mod sizes;
 mod tracks;
 
+use measure::Restarts;
 pub use sizes::NoSizes;
 pub(crate) use tracks::Stream;
 use tracks::Track;
@@ -21,6 +23,7 @@ use crate::layout::Layout;
 use crate::reason::REASONS;
 use crate::record::{Quote, Trade};
 use crate::ring::{self, Ring};
+use crate::sessions::Sessions;
 use crate::signal::Watchers;
 use crate::store::{Series, View};
 use crate::validate::{Rules, Validator};
@@ -49,6 +52,8 @@ pub struct Spec {
     pub empty: Empty,
     /// What becomes of a trade that reaches the end of a volume or notional bar.
     pub split: Split,
+    /// With the trading days of these hours bars by trades, volume, notional and range begin anew.
+    pub restart: Option<Arc<Sessions>>,
     /// Whether a tick without event time is stamped with its arrival time.
     pub stamp_arrival: bool,
     /// Number of ticks each ring holds.
@@ -182,7 +187,7 @@ impl Instrument {
                     Track::new(source, index, &buckets, measured(), series, &retain, policies)
                 })
                 .collect();
-            Stream::new(spec.lateness_ns, tracks)
+            Stream::new(spec.lateness_ns, tracks, spec.restart.as_ref().map(Restarts::new))
         };
         let mut writer = Writer {
             rejected: [0; REASONS],

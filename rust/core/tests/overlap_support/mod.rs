@@ -82,6 +82,7 @@ pub(crate) fn spec(symbol: &str) -> Spec {
         alignment: Alignment::Utc,
         lateness_ns: 0,
         split: Split::Keep,
+        restart: None,
         late: Late::Reject,
         empty: Empty::Skip,
         stamp_arrival: false,
