@@ -1,6 +1,7 @@
 //! Ticks on their way into the ring and the bars: checked first, then applied.
 
 use super::{Shared, Writer};
+use crate::bars::Source;
 use crate::bars::watermark::JUMP_NS;
 use crate::columns::{BLOCK, Block, TradeColumns};
 use crate::reason::Reason;
@@ -84,9 +85,7 @@ impl Writer {
             let closing_time = self.trades.watermark.observe(block.ts_event[row - 1], NO_TIME);
             self.trades.close(closing_time, &shared.view);
         }
-        for track in &mut self.trades.tracks {
-            track.measure_run(time, block.ts_event, block.price, block.size, &shared.view);
-        }
+        self.trades.measure_block(time, block, &shared.view);
     }
 
     // Apart, because only here the trade has to be copied.
@@ -123,12 +122,7 @@ impl Writer {
         // After the tick is in: one that confirms a jump may itself lie before the new closing time.
         let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
         self.trades.close(closing_time, &shared.view);
-        if self.trades.measures {
-            let time = self.trades.watermark.believed(trade.ts_event);
-            for track in &mut self.trades.tracks {
-                track.measure(time, trade.price, trade.size, &shared.view);
-            }
-        }
+        self.trades.measure(trade.ts_event, trade.size, |_| trade.price, &shared.view);
         Ok(())
     }
 
@@ -179,15 +173,8 @@ impl Writer {
         }
         let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
         self.quotes.close(closing_time, &shared.view);
-        if self.quotes.measures {
-            let time = self.quotes.watermark.believed(quote.ts_event);
-            for track in &mut self.quotes.tracks {
-                let price = track.source.of_quote(quote);
-                if !price.is_nan() {
-                    track.measure(time, price, 0.0, &shared.view);
-                }
-            }
-        }
+        let price = |source: Source| source.of_quote(quote);
+        self.quotes.measure(quote.ts_event, 0.0, price, &shared.view);
         Ok(())
     }
 
