@@ -114,7 +114,8 @@ class LiveMarks:
         for symbol in self._symbols:
             trade = self._engine.last(symbol)
             if trade is not None and trade.ts_recv is not None:
-                self._arrivals.look(symbol, trade.ts_recv, trade.ts_event)
+                offset_ns = self._engine.stats(symbol)["clock_offset_ns"]
+                self._arrivals.look(symbol, trade.ts_recv, trade.ts_event, offset_ns)
         for drift in self._audit(link):
             self._tell(
                 VolumeDrift,

@@ -7,12 +7,14 @@
 pub mod bars;
 pub mod calendar;
 pub mod cell;
+mod clock;
 pub mod columns;
 pub mod decode;
 pub mod engine;
 pub mod feed;
 mod grid;
 mod history;
+pub mod ids;
 mod instrument;
 pub mod judged;
 mod layout;
