@@ -68,6 +68,8 @@ reasons! {
     Duplicate = "duplicate",
     /// A time outside of the trading hours.
     Session = "session",
+    /// An update of the instrument has failed inside; it takes nothing any more.
+    Stopped = "stopped",
 }
 
 /// Number of reasons.

@@ -50,6 +50,8 @@ pub struct Validator {
     behind_ns: i64,
     quote_behind_ns: i64,
     hours: Hours,
+    /// How far this machine's clock is behind the venue's; it is no fault of a tick.
+    clock_behind_ns: i64,
     band: Band,
     memory: Option<Box<Memory>>,
 }
@@ -76,6 +78,7 @@ impl Validator {
             behind_ns: limit(rules.stale, rules.stale_ns),
             quote_behind_ns: limit(rules.stale, rules.stale_quote_ns),
             hours: Hours::new(None, rules.session),
+            clock_behind_ns: 0,
             band: Band::new(&rules, tick_size),
             memory: Memory::new(&rules, tick_size),
             rules,
@@ -95,10 +98,17 @@ impl Validator {
         let mut next = Self::new(rules, *tick_size);
         next.hours.resume(hours);
         next.band.resume(band);
+        next.clock_behind_ns = self.clock_behind_ns;
         if let (Some(memory), Some(other)) = (&mut next.memory, memory.take()) {
             memory.resume(*other);
         }
         *self = next;
+    }
+
+    /// Says how far the clock of this machine is ahead of the venue's, ns. Where it is behind, ticks may
+    /// come that much before they happen.
+    pub fn set_clock_offset(&mut self, offset_ns: i64) {
+        self.clock_behind_ns = offset_ns.min(0).saturating_neg();
     }
 
     /// The ticks of the spike found last, oldest first; see [`Flags::has_reverted`].
@@ -228,7 +238,8 @@ impl Validator {
     /// Whether event time is neither too far ahead of arrival time nor too far behind it.
     #[inline]
     fn is_timely(&self, event: i64, recv: i64, behind_ns: i64) -> bool {
-        recv == NO_TIME || (-behind_ns..=self.ahead_ns).contains(&event.saturating_sub(recv))
+        let ahead_ns = self.ahead_ns.saturating_add(self.clock_behind_ns);
+        recv == NO_TIME || (-behind_ns..=ahead_ns).contains(&event.saturating_sub(recv))
     }
 
     #[inline]
