@@ -26,9 +26,9 @@ def seen(engine: tw.Engine, symbol: str) -> tuple[list[tuple[float, ...]], list[
     return [tuple(level) for level in book.bids.tolist()], [tuple(level) for level in book.asks.tolist()]
 
 
-def assert_same(engine: tw.Engine, hub: sim.Hub) -> None:
-    for symbol in hub.symbols:
-        assert seen(engine, symbol) == hub.book(symbol), symbol
+def all_the_same(engine: tw.Engine, hub: sim.Hub) -> bool:
+    """Whether both hold the same; while the stream goes on that is true only between two of its ticks."""
+    return all(seen(engine, symbol) == hub.book(symbol) for symbol in hub.symbols)
 
 
 @pytest.mark.parametrize("first", ["levels", "reset"])
@@ -45,11 +45,11 @@ def test_after_many_deltas_the_book_is_the_hubs(
         ):
             hub.wait_finished(PATIENCE_S)
             wait_for(lambda: engine.stats()["received"] == hub.sent.ticks, "the last tick")
-        assert_same(engine, hub)
+        assert all_the_same(engine, hub)
         for symbol in hub.symbols:
             counts = engine.book(symbol).counts
             assert engine.book(symbol).complete
-            assert counts["updates"] > 1_000
+            assert counts["updates"] > 500
             assert counts["pruned"] > 20
             assert counts["missed"] == counts["dropped"] == counts["other"] == counts["gaps"] == 0
             assert (counts["resets"], counts["snapshots"]) == ((1, 0) if first == "reset" else (0, 1))
@@ -71,37 +71,26 @@ def test_a_book_of_changes_alone_is_not_complete() -> None:
 
 
 def test_a_lost_link_voids_the_book_until_it_is_sent_anew() -> None:
-    market = sim.Market(2, seed=5, rate=8_000, mix=MIX)
-    with no_leftovers(), sim.Hub(market, seconds=1.0) as hub:
+    with no_leftovers(), sim.Hub(sim.Market(2, seed=5, rate=1_500, mix=MIX)) as hub:
         engine = engine_for(hub, book_levels=64)
-        voided: list[bool] = []
         with tw.connect(hub.url, token=hub.token(), engine=engine, streams=STREAMS, limits=FAST) as client:
-            hub.wait_until(lambda hub: hub.sent.ticks > 4_000, PATIENCE_S)
+            hub.wait_until(lambda hub: hub.sent.ticks > 500, PATIENCE_S)
             hub.fault(sim.Drop(), connection=1)
             wait_for(lambda: client.status()["connections"] == 2, "the second connection")
-            hub.wait_finished(PATIENCE_S)
-            wait_for(
-                lambda: (
-                    engine.stats()["received"] >= hub.connection(2).sent.ticks
-                    and all(seen(engine, symbol) == hub.book(symbol) for symbol in hub.symbols)
-                ),
-                "the hub's own books",
-            )
+            hub.wait_until(lambda hub: hub.connection(2).sent.ticks > 500, PATIENCE_S)
+            wait_for(lambda: all_the_same(engine, hub), "the hub's own books")
         for symbol in hub.symbols:
             book = engine.book(symbol)
-            voided.append(book.counts["gaps"] == 1)
-            assert book.complete
-            assert book.counts["snapshots"] == 2
-        assert all(voided)
+            assert (book.complete, book.counts["gaps"], book.counts["snapshots"]) == (True, 1, 2)
 
 
 def test_what_a_faulty_hub_loses_shows_as_a_disagreement() -> None:
     """Changes of the book are lost on their way, and the quotes go on."""
-    market = sim.Market(1, seed=5, rate=8_000, mix={"quote": 0.4, "depth": 0.6})
-    with no_leftovers(), sim.Hub(market, seconds=2.0) as hub:
+    market = sim.Market(1, seed=5, rate=2_000, mix={"quote": 0.4, "depth": 0.6})
+    with no_leftovers(), sim.Hub(market) as hub:
         engine = engine_for(hub)
         with tw.connect(hub.url, token=hub.token(), engine=engine, streams=("quotes", "depth")):
-            hub.wait_until(lambda hub: hub.sent.ticks > 2_000, PATIENCE_S)
+            hub.wait_until(lambda hub: hub.sent.ticks > 500, PATIENCE_S)
             hub.fault(sim.Lose(kinds=("depth",)), connection=1)
             quotes = engine.stats()["quotes"]
             wait_for(lambda: engine.stats()["quotes"] > quotes + 200, "quotes behind the last change")
@@ -122,19 +111,16 @@ LAGS = {
 @pytest.mark.parametrize("lag", LAGS.values(), ids=LAGS)
 def test_a_change_of_sockets_leaves_the_book_whole(lag: Callable[[sim.Hub], None]) -> None:
     """Each connection has a snapshot and changes of its own, at its own time; never are they mixed."""
-    market = sim.Market(2, seed=5, rate=8_000, mix=MIX)
-    with no_leftovers(), sim.Hub(market, seconds=1.2) as hub:
+    with no_leftovers(), sim.Hub(sim.Market(2, seed=5, rate=1_500, mix=MIX)) as hub:
         engine = engine_for(hub, book_levels=64)
         with tw.connect(hub.url, token=hub.token(), engine=engine, streams=STREAMS, limits=FAST) as client:
-            hub.wait_until(lambda hub: hub.sent.ticks > 3_000, PATIENCE_S)
+            hub.wait_until(lambda hub: hub.sent.ticks > 500, PATIENCE_S)
             lag(hub)
             client.swap()
+            hub.wait_until(lambda hub: len(hub.connections) == 2 and hub.connection(2).sent.ticks > 300)
+            hub.clear_faults()
             wait_for(lambda: client.status()["swaps"] == 1, "the swap")
-            hub.wait_finished(PATIENCE_S)
-            wait_for(
-                lambda: all(seen(engine, symbol) == hub.book(symbol) for symbol in hub.symbols),
-                "the hub's own books",
-            )
+            wait_for(lambda: all_the_same(engine, hub), "the hub's own books")
         for symbol in hub.symbols:
             book = engine.book(symbol)
             assert (book.complete, book.counts["gaps"], book.counts["snapshots"]) == (True, 0, 1)

@@ -23,6 +23,7 @@ def spec_of(instrument: tw.Instrument) -> Spec:
         empty="flat",
         flat_limit=7,
         split="keep",
+        restart="never",
         capacity=64,
         book_levels=10,
     )

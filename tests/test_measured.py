@@ -272,3 +272,83 @@ def test_bars_come_to_subscribers_with_the_tick_that_closes_them() -> None:
         push(engine, (100.0, 1), (101.0, 1))
         kinds = [getattr(item, "timeframe", "trade") for item in news.poll()]
     assert kinds == ["1t", "trade", "1s", "1t", "2t", "trade"]
+
+
+CHICAGO_OPENS = [1_700_002_800 * NS, 1_700_089_200 * NS, 1_700_175_600 * NS]
+"""17:00 in Chicago on Tuesday to Thursday, 14 to 16 November 2023: CME's trading days begin."""
+
+
+def days(*timeframes: str, batch: bool, restart: str = "session") -> tw.Engine:
+    """Five trades before each open and six after it; prices rise by one tick."""
+    instrument = tw.Instrument(
+        "X",
+        tick_size=0.25,
+        session=tw.CME,
+        restart=restart,  # type: ignore[arg-type]
+        rules=UNGUARDED,
+    )
+    engine = tw.Engine(instrument, timeframes)
+    # The first tick of a stream is not believed alone; nor does anything begin anew before it.
+    engine.push_trade("X", CHICAGO_OPENS[0] - 7_200 * NS, 90.0, 0, ts_recv=CHICAGO_OPENS[0])
+    ticks = [
+        (start + index * NS, 100.0 + 0.25 * index, 3.0) for start in CHICAGO_OPENS for index in range(-5, 6)
+    ]
+    if batch:
+        times, prices, sizes = map(list, zip(*ticks, strict=True))
+        engine.push_trades("X", ts_event=times, price=prices, size=sizes, ts_recv=times)
+    else:
+        for ts, price, size in ticks:
+            assert engine.push_trade("X", ts, price, size, ts_recv=ts)
+    return engine
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_bars_begin_anew_with_a_trading_day(batch: bool) -> None:
+    timeframes = ("4t", "10v", "1500n", "8r", "5renko")
+    engine, other = days(*timeframes, batch=batch), days(*timeframes, batch=batch, restart="never")
+    for timeframe in timeframes[:-1]:
+        frame = engine.bars("X", timeframe, partial=True)
+        starts = set(frame["ts"].dt.epoch("ns"))
+        assert set(CHICAGO_OPENS) <= starts, timeframe
+        spans = zip(frame["ts"].dt.epoch("ns"), frame["ts_end"].dt.epoch("ns"), strict=True)
+        assert not any(ts < opening <= end for ts, end in spans for opening in CHICAGO_OPENS), timeframe
+        assert not set(CHICAGO_OPENS) <= set(other.bars("X", timeframe, partial=True)["ts"].dt.epoch("ns"))
+        assert frame["trades"].sum() == 34
+        assert frame["volume"].sum() == 99.0
+    assert rows(engine, "4t", "trades", partial=True) == [
+        (4,),
+        (2,),
+        (4,),
+        (4,),
+        (3,),
+        (4,),
+        (4,),
+        (3,),
+        (4,),
+        (2,),
+    ]
+    assert engine.bars("X", "5renko").equals(other.bars("X", "5renko")), "bricks are laid by prices alone"
+
+
+def test_blocks_begin_anew_as_single_trades_do() -> None:
+    """Enough trades for the path that takes many at once, over an open."""
+    instrument = tw.Instrument("X", tick_size=0.25, session=tw.CME, restart="session", rules=UNGUARDED)
+    timeframes = ("7t", "50v", "900n", "3r", "2renko")
+    single, batched = tw.Engine(instrument, timeframes), tw.Engine(instrument, timeframes)
+    times = [CHICAGO_OPENS[1] + (index - 700) * NS // 3 for index in range(1_500)]
+    prices = [100.0 + (index * index // 7 % 19) / 4 for index in range(1_500)]
+    sizes = [float(index % 5) for index in range(1_500)]
+    for tick in zip(times, prices, sizes, strict=True):
+        single.push_trade("X", *tick)
+    batched.push_trades("X", ts_event=times, price=prices, size=sizes)
+    for timeframe in timeframes:
+        assert single.bars("X", timeframe, partial=True).equals(batched.bars("X", timeframe, partial=True))
+    for timeframe in timeframes[:-1]:
+        assert CHICAGO_OPENS[1] in set(single.bars("X", timeframe)["ts"].dt.epoch("ns"))
+
+
+def test_who_begins_anew_needs_a_session() -> None:
+    with pytest.raises(tw.ConfigError, match=r"restart: got \"session\" for 'X', which has none"):
+        engine_of("4t", restart="session")
+    with pytest.raises(tw.ConfigError, match="restart: got 'daily', expected one of 'never', 'session'"):
+        tw.Instrument("X", tick_size=1, restart="daily")  # type: ignore[arg-type]

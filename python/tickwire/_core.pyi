@@ -9,6 +9,7 @@ from typing_extensions import disjoint_base
 __all__ = [
     "ArrowStream",
     "Bar",
+    "BarAggregator",
     "Book",
     "Engine",
     "Feed",
@@ -122,6 +123,8 @@ class _Spec(Protocol):
     def flat_limit(self) -> int: ...
     @property
     def split(self) -> str: ...
+    @property
+    def restart(self) -> Sessions | None: ...
     @property
     def stamp_arrival(self) -> bool: ...
     @property
@@ -452,6 +455,39 @@ class Validator:
     def _set_rules(self, rules: _Rules) -> None: ...
     @staticmethod
     def _reasons() -> list[str]: ...
+
+@disjoint_base
+class BarAggregator:
+    def __new__(
+        cls,
+        timeframes: Sequence[str],
+        symbol: str,
+        tick_size: float | None,
+        source: str,
+        lateness_ns: int,
+        split: str,
+    ) -> Self: ...
+    @property
+    def timeframes(self) -> tuple[str, ...]:
+        """The timeframes, in the order of `Engine.timeframes`."""
+    @property
+    def late(self) -> int:
+        """Ticks that came after a time bar of theirs was closed; they are in no bar."""
+    def push(self, ts_event: int, price: float, size: float = 0.0, ts_recv: int | None = None) -> list[Bar]:
+        """Add one tick; returns the bars that it closed."""
+    def advance(self, now_ns: int) -> list[Bar]:
+        """Close every time bar that ends at or before `now_ns` (int ns UTC), and return them. Ticks that
+        belong to them are late from then on.
+        """
+    def open_bars(self, timeframe: str) -> list[Bar]:
+        """The bars of a timeframe that are still open, oldest first: usually one."""
+    def _push_many(
+        self,
+        ts_event: NDArray[np.int64],
+        price: NDArray[np.float64],
+        size: NDArray[np.float64],
+        ts_recv: NDArray[np.int64] | None,
+    ) -> list[Bar]: ...
 
 @disjoint_base
 class Engine:

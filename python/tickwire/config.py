@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from . import _core
-from .alignment import Align, alignment, check_align, hours, zones
+from .alignment import Align, alignment, check_align, hours, restarts, zones
 from .asset_rules import BY_ASSET_CLASS, AssetClass
 from .errors import ConfigError
 from .units import duration_ns
@@ -16,13 +16,25 @@ from .units import duration_ns
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Action", "Empty", "Instrument", "Late", "ProtocolName", "Rules", "Source", "Spec", "Split"]
+__all__ = [
+    "Action",
+    "Empty",
+    "Instrument",
+    "Late",
+    "ProtocolName",
+    "Restart",
+    "Rules",
+    "Source",
+    "Spec",
+    "Split",
+]
 
 Action = Literal["reject", "flag", "off"]
 Source = Literal["trade", "bid", "ask", "mid", "last"]
 Late = Literal["reject", "revise"]
 Empty = Literal["skip", "flat"]
 Split = Literal["keep", "split"]
+Restart = Literal["never", "session"]
 MAX_BOOK_LEVELS = 1_024
 """Levels of one side that the engine keeps; it cannot show more."""
 ProtocolName = Literal["json", "messagepack"]
@@ -257,6 +269,9 @@ class Instrument:
         split: what becomes of a trade that reaches the end of a volume or notional bar: "keep" (it stays
             whole, and the bar may hold more than its timeframe says) or "split" (each bar gets the part
             it has room for). None takes the engine's default.
+        restart: whether bars by trades, volume, notional and range begin anew with the first tick of each
+            trading day of the session ("session"; the bar before ends short) or "never". Renko goes on.
+            None takes the engine's default.
         stamp: "event", or "arrival" to stamp ticks without event time with their arrival time.
         book_levels: levels of each side of the order book that readers are shown. None takes the engine's
             default.
@@ -274,6 +289,7 @@ class Instrument:
     empty: Empty | None = field(default=None, kw_only=True)
     flat_limit: int | None = field(default=None, kw_only=True)
     split: Split | None = field(default=None, kw_only=True)
+    restart: Restart | None = field(default=None, kw_only=True)
     stamp: Literal["event", "arrival"] = field(default="event", kw_only=True)
     book_levels: int | None = field(default=None, kw_only=True)
     rules: Rules = field(default_factory=Rules, kw_only=True)
@@ -300,6 +316,8 @@ class Instrument:
             count("flat_limit", self.flat_limit, MAX_FLAT_LIMIT)
         if self.split is not None:
             choice("split", self.split, Split)
+        if self.restart is not None:
+            choice("restart", self.restart, Restart)
         if self.book_levels is not None:
             count("book_levels", self.book_levels, MAX_BOOK_LEVELS)
         choice("stamp", self.stamp, Literal["event", "arrival"])
@@ -335,6 +353,7 @@ class Spec:
     empty: Empty
     flat_limit: int
     split: Split
+    restart: _core.Sessions | None
     stamp_arrival: bool
     capacity: int
     book_levels: int
@@ -353,6 +372,7 @@ class Spec:
         empty: Empty,
         flat_limit: int,
         split: Split,
+        restart: Restart,
         capacity: int,
         book_levels: int,
     ) -> Spec:
@@ -372,7 +392,8 @@ class Spec:
             horizon_ns=horizon_ns if horizon is None else duration_ns("horizon", horizon),
             empty=instrument.empty or empty,
             flat_limit=instrument.flat_limit or flat_limit,
-            split=split if instrument.split is None else instrument.split,
+            split=instrument.split or split,
+            restart=restarts(instrument.symbol, instrument.restart or restart, instrument.session),
             stamp_arrival=instrument.stamp == "arrival",
             capacity=capacity,
             book_levels=book_levels if instrument.book_levels is None else instrument.book_levels,

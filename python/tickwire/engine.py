@@ -16,6 +16,7 @@ from .config import (
     Instrument,
     Late,
     ProtocolName,
+    Restart,
     Rules,
     Source,
     Spec,
@@ -89,6 +90,8 @@ class Engine(_core.Engine):
             smallest timeframe in a row are filled. See `Instrument`.
         split: what becomes of a trade that reaches the end of a volume or notional bar, unless an
             instrument says otherwise: "keep" (it stays whole) or "split" (see `Instrument`).
+        restart: whether bars by trades, volume, notional and range begin anew with each trading day,
+            "session", or "never", unless an instrument says otherwise.
         book_levels: levels of each side of the order book that readers are shown, at most 1,024, unless an
             instrument says otherwise. What is shown is written anew as it changes; more are always kept.
 
@@ -121,6 +124,7 @@ class Engine(_core.Engine):
         empty: Empty = "skip",
         flat_limit: int = 3_600,
         split: Split = "keep",
+        restart: Restart = "never",
         book_levels: int = 10,
     ) -> Self:
         if isinstance(instruments, str) or not isinstance(instruments, (Instrument, Iterable)):
@@ -140,6 +144,7 @@ class Engine(_core.Engine):
         choice("late", late, Late)
         choice("empty", empty, Empty)
         choice("split", split, Split)
+        choice("restart", restart, Restart)
         specs = [
             Spec.of(
                 instrument,
@@ -151,6 +156,7 @@ class Engine(_core.Engine):
                 empty=empty,
                 flat_limit=count("flat_limit", flat_limit, MAX_FLAT_LIMIT),
                 split=split,
+                restart=restart,
                 capacity=count("capacity", capacity, MAX_CAPACITY),
                 book_levels=count("book_levels", book_levels, MAX_BOOK_LEVELS),
             )

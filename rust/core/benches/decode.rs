@@ -60,7 +60,7 @@ impl Sink for Collect {
         self.quotes.push(*quote);
     }
 
-    fn whole_book(&mut self, _: Option<InstrumentId>, _: &Depth, _: usize) {}
+    fn depths(&mut self, _: InstrumentId, _: &[Depth]) {}
 
     fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth) {
         assert_eq!(instrument, Some(InstrumentId(0)));

@@ -12,7 +12,7 @@
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
 use crate::bars::{Buckets, Kind, Source, Timeframe, parent};
-use crate::book::Book;
+use crate::book::{Book, LEAST_SNAPSHOT};
 use crate::columns::TradeColumns;
 use crate::decode::Sink;
 use crate::instrument::{Instrument, Shared, Spec, Writer};
@@ -234,7 +234,7 @@ const PUBLISH_EVERY: u32 = 4_096;
 /// A run of writes. Ending it publishes.
 #[derive(Debug)]
 pub struct Session<'a> {
-    engine: &'a Engine,
+    pub(crate) engine: &'a Engine,
     current: Option<Current<'a>>,
     receipt: Receipt,
 }
@@ -333,55 +333,6 @@ impl<'a> Session<'a> {
         writer.quote(shared, quote)
     }
 
-    /// Applies a depth delta.
-    ///
-    /// # Errors
-    /// Why it was rejected.
-    pub fn push_depth(&mut self, id: InstrumentId, depth: &Depth) -> Result<(), Reason> {
-        let (writer, shared) = self.enter(id);
-        writer.depth(shared, depth)
-    }
-
-    /// Counts a depth delta, of which the book hears otherwise.
-    pub(crate) fn count_depth(&mut self, id: InstrumentId, depth: &Depth) -> Result<(), Reason> {
-        let (writer, shared) = self.enter(id);
-        let depth = writer.dated_depth(shared, depth);
-        writer.count_depth(shared, &depth)
-    }
-
-    /// Applies a depth delta that was counted otherwise: to `book`, or else to the instrument's.
-    pub(crate) fn follow_depth(
-        &mut self,
-        id: InstrumentId,
-        depth: &Depth,
-        book: Option<&mut Book>,
-    ) {
-        let (writer, shared) = self.enter(id);
-        let depth = writer.dated_depth(shared, depth);
-        let judged = writer.check_depth(&depth);
-        match book {
-            Some(book) => book.follow(&depth, judged.is_ok()),
-            None => writer.follow_depth(shared, &depth, judged),
-        }
-    }
-
-    /// Puts another connection's book in the place of the instrument's.
-    pub(crate) fn replace_book(&mut self, id: InstrumentId, book: Book) {
-        let (writer, shared) = self.enter(id);
-        writer.replace_book(shared, book);
-    }
-
-    /// An empty book for an instrument.
-    pub(crate) fn new_book(&self, id: InstrumentId) -> Book {
-        Book::new(self.engine.spec(id).tick_size)
-    }
-
-    /// Says that depth deltas were lost, since the time given (ns UTC) or up to now: the book is not
-    /// complete until it is sent anew.
-    pub fn lose_book(&mut self, id: InstrumentId, since: Option<i64>) {
-        self.enter(id).0.lose_book(since);
-    }
-
     /// Counts a tick that cannot be applied, for an instrument or for none.
     #[cold]
     pub fn refuse(&mut self, id: Option<InstrumentId>, reason: Reason) {
@@ -436,10 +387,11 @@ impl Sink for Session<'_> {
         }
     }
 
-    fn whole_book(&mut self, instrument: Option<InstrumentId>, first: &Depth, levels: usize) {
-        if let Some(id) = instrument {
-            let (writer, shared) = self.enter(id);
-            writer.whole_book(shared, first, levels);
+    #[inline]
+    fn depths(&mut self, instrument: InstrumentId, message: &[Depth]) {
+        if message.len() >= LEAST_SNAPSHOT {
+            let (writer, shared) = self.enter(instrument);
+            writer.begin_book(shared, message);
         }
     }
 

@@ -4,6 +4,7 @@
 //! the time by the caller.
 #![forbid(unsafe_code)]
 
+pub mod aggregator;
 pub mod bars;
 pub mod book;
 pub mod calendar;

@@ -4,7 +4,7 @@
 //! Taking a snapshot copies a few hundred words and delays nobody.
 
 use crate::bars::bar::OpenBar;
-use crate::bars::{Bar, Buckets, Kind, Source, parent};
+use crate::bars::{Bar, Buckets, Kind, Source, still_open};
 use crate::book::BookView;
 use crate::instrument::Shared;
 use crate::layout::{self, Layout};
@@ -201,34 +201,15 @@ impl Snapshot {
     #[must_use]
     pub fn open_bars(&self, source: Source, level: usize) -> Vec<Bar> {
         let Some(track) = self.track(source) else { return Vec::new() };
-        let merged = if level < self.buckets.len() {
-            self.merged(track, level)
+        let open = if level < self.buckets.len() {
+            still_open(&self.buckets, level, |held| self.held(track, held))
         } else {
             self.held(track, level).collect()
         };
-        // What is still open is not complete, whatever it has seen so far.
-        merged.iter().map(|bar| Bar { complete: false, ..bar.close() }).collect()
+        open.iter().map(OpenBar::so_far).collect()
     }
 
-    /// The open bars of a length of time, put together from what the smaller ones hold.
-    fn merged(&self, track: usize, level: usize) -> Vec<OpenBar> {
-        let mut merged: Vec<OpenBar> = Vec::new();
-        // The largest timeframe holds the oldest closed parts; the smaller ones continue it.
-        let mut chain = Some(level);
-        while let Some(current) = chain {
-            for part in self.held(track, current) {
-                let bucket = self.buckets[level].bucket(part.start);
-                match merged.binary_search_by_key(&bucket.0, |bar| bar.start) {
-                    Ok(index) => merged[index].merge(&part),
-                    Err(index) => merged.insert(index, part.within(bucket)),
-                }
-            }
-            chain = parent(&self.buckets, current);
-        }
-        merged
-    }
-
-    /// What a level of the ladder holds itself.
+    /// What a level holds itself.
     fn held(&self, track: usize, level: usize) -> impl Iterator<Item = OpenBar> {
         let at = self.view.layout.level(track, level);
         let open = self.words[at + 1] as usize;

@@ -151,25 +151,59 @@ fn a_book_is_complete_from_its_beginning_to_a_gap() {
     assert_eq!(book.counts().gaps, 1, "there was nothing more to lose");
 }
 
+/// A message with so many levels of each side.
+fn whole(levels: usize) -> Vec<Depth> {
+    let level = |place: usize| {
+        let away = place as f64 * TICK;
+        [at(5, DepthKind::Bid, 100.0 - away, 1.0), at(5, DepthKind::Ask, 100.25 + away, 1.0)]
+    };
+    (0..levels).flat_map(level).collect()
+}
+
 #[test]
 fn a_large_message_begins_an_incomplete_book() {
-    let first = at(5, DepthKind::Bid, 100.0, 1.0);
+    let half = LEAST_SNAPSHOT / 2;
     let mut book = Book::new(TICK);
-    for place in 0..LEAST_SNAPSHOT {
-        book.apply(&delta(DepthKind::Bid, 100.0 - place as f64, 1.0));
+    for place in 0..LEAST_SNAPSHOT + 1 {
+        book.apply(&delta(DepthKind::Bid, 90.0 - place as f64, 1.0));
     }
-    book.snapshot(&first, LEAST_SNAPSHOT - 1);
-    assert!(!book.is_complete());
-    book.apply(&delta(DepthKind::Ask, 101.0, 1.0));
-    book.snapshot(&first, LEAST_SNAPSHOT);
+    book.snapshot(&whole(half));
     assert!(!book.is_complete(), "fewer levels than are known already");
-    book.snapshot(&first, LEAST_SNAPSHOT + 1);
+    book.snapshot(&whole(half + 1));
     assert!(book.is_complete() && bids(&book).is_empty());
 
     // A complete one takes it as any other deltas.
-    book.apply(&first);
-    book.snapshot(&first, 100);
+    book.apply(&at(5, DepthKind::Bid, 100.0, 1.0));
+    book.snapshot(&whole(half + 1));
     assert_eq!((bids(&book).len(), book.counts().snapshots), (1, 1));
+}
+
+#[test]
+fn what_cannot_be_a_whole_book_begins_none() {
+    let good = whole(LEAST_SNAPSHOT);
+    let with = |number: usize, kind, price, size| {
+        let mut message = good.clone();
+        message[number] = at(5, kind, price, size);
+        message
+    };
+    let one_side = good.iter().filter(|delta| delta.kind == DepthKind::Bid).copied().collect();
+    for message in [
+        good[..LEAST_SNAPSHOT - 1].to_vec(),
+        one_side,
+        with(3, DepthKind::Bid, 90.0, 0.0),
+        with(3, DepthKind::Other(5), 90.0, 1.0),
+        with(3, DepthKind::Reset, 0.0, 0.0),
+        with(3, DepthKind::Bid, 100.0, 2.0),
+        with(3, DepthKind::Bid, 100.5, 2.0),
+        Vec::new(),
+    ] {
+        let mut book = Book::new(TICK);
+        book.snapshot(&message);
+        assert!(!book.is_complete(), "{message:?}");
+    }
+    let mut book = Book::new(TICK);
+    book.snapshot(&with(0, DepthKind::BestBid, 100.25, 1.0));
+    assert!(book.is_complete(), "locked, with its best marked");
 }
 
 #[test]

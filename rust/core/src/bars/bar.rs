@@ -248,6 +248,11 @@ impl OpenBar {
         }
     }
 
+    /// The bar as readers see it while it is open: not complete, whatever it has seen so far.
+    pub(crate) fn so_far(&self) -> Bar {
+        Bar { complete: false, ..self.close() }
+    }
+
     /// Number of words of [`to_words`](Self::to_words).
     pub(crate) const WORDS: usize = 14;
 

@@ -160,6 +160,20 @@ impl Kind {
         matches!(self, Self::Measured(Measure::Volume(_) | Measure::Notional(_)))
     }
 
+    /// Whether prices are counted in ticks.
+    #[must_use]
+    pub fn needs_tick_size(self) -> bool {
+        matches!(self, Self::Measured(Measure::Range(_) | Measure::Renko(_)))
+    }
+
+    /// Kinds in order, each once.
+    pub(crate) fn sorted(kinds: impl Iterator<Item = Self>) -> Vec<Self> {
+        let mut kinds: Vec<Self> = kinds.collect();
+        kinds.sort_by_key(|kind| kind.order());
+        kinds.dedup();
+        kinds
+    }
+
     /// Sorts lengths of time before everything else, and each kind by its length.
     pub(crate) fn order(self) -> (u8, u64) {
         match self {

@@ -15,8 +15,8 @@ mod timeframe;
 pub(crate) mod watermark;
 
 pub use bar::Bar;
-pub(crate) use buckets::parent;
 pub use buckets::{Alignment, Buckets};
+pub(crate) use buckets::{parent, still_open};
 pub use flats::Empty;
 pub use kind::{Amount, Kind, KindError, Measure};
 pub use late::Late;

@@ -25,6 +25,7 @@
 //! It does not say whether a delta may be believed (the validator does), and knows no clock.
 
 mod agreement;
+mod session;
 mod side;
 mod view;
 
@@ -39,8 +40,8 @@ use crate::record::{Depth, DepthKind, NO_TIME, Quote};
 /// Levels of one side that are kept.
 pub const MOST_LEVELS: usize = 1_024;
 
-/// Levels that a message must have to be taken for a whole book. The gateway marks none: the first
-/// message after a subscription is one, and is large.
+/// Levels that a message must have to be taken for a whole book. The gateway marks none; in the field the
+/// first message after a subscription is one, and is large.
 pub const LEAST_SNAPSHOT: usize = 10;
 
 /// Parts of a tick that are told apart.
@@ -228,17 +229,34 @@ impl Book {
         }
     }
 
-    /// The deltas that follow, up to the end of their message, may be a whole book: there are so many
-    /// levels among them, of both sides, and no level is taken out. They are if the book is incomplete,
-    /// the levels are at least [`LEAST_SNAPSHOT`], and no fewer than the book has put together itself.
-    pub fn snapshot(&mut self, first: &Depth, levels: usize) {
+    /// A message with these deltas follows. It is a whole book, and this one begins anew with it, if this
+    /// one is incomplete and every delta has a level of its own: at least [`LEAST_SNAPSHOT`] of them and no
+    /// fewer than were put together so far, on both sides, neither empty nor crossed.
+    pub fn snapshot(&mut self, message: &[Depth]) {
         if !self.is_complete
-            && levels >= LEAST_SNAPSHOT
-            && levels >= self.bids.len() + self.asks.len()
+            && message.len() >= LEAST_SNAPSHOT.max(self.bids.len() + self.asks.len())
+            && self.is_whole(message)
         {
             self.counts.snapshots += 1;
-            self.begin(first);
+            self.begin(&message[0]);
         }
+    }
+
+    fn is_whole(&self, message: &[Depth]) -> bool {
+        let (mut bids, mut asks) = (Vec::new(), Vec::new());
+        for delta in message {
+            let side = match delta.kind {
+                DepthKind::Bid | DepthKind::BestBid if delta.size > 0.0 => &mut bids,
+                DepthKind::Ask | DepthKind::BestAsk if delta.size > 0.0 => &mut asks,
+                _ => return false,
+            };
+            side.extend(self.key(delta.price));
+        }
+        bids.sort_unstable();
+        asks.sort_unstable();
+        let (Some(best_bid), Some(best_ask)) = (bids.last(), asks.first()) else { return false };
+        let apart = |keys: &[i64]| keys.windows(2).all(|pair| pair[0] < pair[1]);
+        best_bid <= best_ask && apart(&bids) && apart(&asks)
     }
 
     fn begin(&mut self, first: &Depth) {

@@ -12,7 +12,6 @@ use super::Sink;
 use super::merge::{QuoteUpdate, StandingQuotes};
 use super::timestamp::MinuteMemo;
 use super::volume::{Ledger, Volumes};
-use crate::book::LEAST_SNAPSHOT;
 use crate::record::{Depth, DepthKind, InstrumentId, NO_TIME, Side, Trade};
 
 /// The events that carry market data.
@@ -207,11 +206,9 @@ impl Events {
                 });
             }
             Event::Depth => {
-                if !self.depths.usable.is_empty() {
-                    self.fed.extend(instrument);
-                }
-                if let Some(levels) = whole_book(&self.depths.usable) {
-                    sink.whole_book(instrument, &self.depths.usable[0], levels);
+                if let (Some(instrument), false) = (instrument, self.depths.usable.is_empty()) {
+                    self.fed.insert(instrument);
+                    sink.depths(instrument, &self.depths.usable);
                 }
                 self.depths.for_each(|depth| match depth {
                     Some(depth) => sink.depth(instrument, depth),
@@ -255,24 +252,6 @@ impl Events {
         self.ledger.reset();
         self.forget_fed();
     }
-}
-
-/// How many levels a depth message has, if it may be a whole book: enough of them, of both sides, and
-/// none that is taken out.
-fn whole_book(deltas: &[Depth]) -> Option<usize> {
-    if deltas.len() < LEAST_SNAPSHOT {
-        return None;
-    }
-    let (mut bids, mut asks) = (0, 0);
-    for delta in deltas {
-        match delta.kind {
-            DepthKind::Bid | DepthKind::BestBid if delta.size > 0.0 => bids += 1,
-            DepthKind::Ask | DepthKind::BestAsk if delta.size > 0.0 => asks += 1,
-            DepthKind::Other(_) => {}
-            _ => return None,
-        }
-    }
-    (bids > 0 && asks > 0 && bids + asks >= LEAST_SNAPSHOT).then_some(bids + asks)
 }
 
 /// The last contract id and what the sink made of it.

@@ -95,9 +95,8 @@ pub trait Sink {
     /// One quote message, merged with what the contract's earlier quotes of this feed left standing.
     /// A quote of an instrument that is not ours is passed on as sent.
     fn quote(&mut self, instrument: Option<InstrumentId>, quote: &Quote);
-    /// The elements of a depth message follow, and may be a whole book: it has so many levels, of both
-    /// sides, and none that is taken out. `first` is its first element.
-    fn whole_book(&mut self, instrument: Option<InstrumentId>, first: &Depth, levels: usize);
+    /// A depth message of an instrument of ours begins, with these elements; each of them follows by itself.
+    fn depths(&mut self, instrument: InstrumentId, message: &[Depth]);
     /// One element of a depth message.
     fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth);
     /// A record, or one element of a record, that cannot be read. The instrument is given where the

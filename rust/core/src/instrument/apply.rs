@@ -1,11 +1,11 @@
 //! Ticks on their way into the ring and the bars: checked first, then applied.
 
 use super::{Shared, Writer};
+use crate::bars::Source;
 use crate::bars::watermark::JUMP_NS;
-use crate::book::Book;
 use crate::columns::{BLOCK, Block, TradeColumns};
 use crate::reason::Reason;
-use crate::record::{Depth, NO_TIME, Quote, Side, Tick, Trade};
+use crate::record::{NO_TIME, Quote, Side, Tick, Trade};
 use crate::ring;
 use crate::validate::{Flags, Rules};
 use std::ops::Range;
@@ -85,9 +85,7 @@ impl Writer {
             let closing_time = self.trades.watermark.observe(block.ts_event[row - 1], NO_TIME);
             self.trades.close(closing_time, &shared.view);
         }
-        for track in &mut self.trades.tracks {
-            track.measure_run(time, block.ts_event, block.price, block.size, &shared.view);
-        }
+        self.trades.measure_block(time, block, &shared.view);
     }
 
     // Apart, because only here the trade has to be copied.
@@ -124,12 +122,7 @@ impl Writer {
         // After the tick is in: one that confirms a jump may itself lie before the new closing time.
         let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
         self.trades.close(closing_time, &shared.view);
-        if self.trades.measures {
-            let time = self.trades.watermark.believed(trade.ts_event);
-            for track in &mut self.trades.tracks {
-                track.measure(time, trade.price, trade.size, &shared.view);
-            }
-        }
+        self.trades.measure(trade.ts_event, trade.size, |_| trade.price, &shared.view);
         Ok(())
     }
 
@@ -180,91 +173,9 @@ impl Writer {
         }
         let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
         self.quotes.close(closing_time, &shared.view);
-        if self.quotes.measures {
-            let time = self.quotes.watermark.believed(quote.ts_event);
-            for track in &mut self.quotes.tracks {
-                let price = track.source.of_quote(quote);
-                if !price.is_nan() {
-                    track.measure(time, price, 0.0, &shared.view);
-                }
-            }
-        }
+        let price = |source: Source| source.of_quote(quote);
+        self.quotes.measure(quote.ts_event, 0.0, price, &shared.view);
         Ok(())
-    }
-
-    /// Checks a depth delta, counts it and applies it to the book.
-    pub(crate) fn depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
-        let depth = self.dated_depth(shared, depth);
-        let judged = self.count_depth(shared, &depth);
-        self.follow_depth(shared, &depth, judged);
-        judged
-    }
-
-    /// A depth delta with the event time that the instrument's stamp gives it.
-    pub(crate) fn dated_depth(&self, shared: &Shared, depth: &Depth) -> Depth {
-        let is_stamped = depth.ts_event == NO_TIME && shared.spec.stamp_arrival;
-        Depth { ts_event: if is_stamped { depth.ts_recv } else { depth.ts_event }, ..*depth }
-    }
-
-    /// Whether a depth delta may be believed; nothing is counted.
-    pub(crate) fn check_depth(&mut self, depth: &Depth) -> Result<(), Reason> {
-        self.quote_checks.depth(depth).map(drop)
-    }
-
-    /// Checks and counts a depth delta, of which the book hears otherwise.
-    pub(crate) fn count_depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
-        self.dirty = true;
-        match self.quote_checks.depth(depth) {
-            Ok(Flags::NONE) => {}
-            checked => self.judge(shared, checked, Tick::Depth(*depth))?,
-        }
-        self.depth_count += 1;
-        Ok(())
-    }
-
-    /// Applies a depth delta to the book, as far as it may be believed; it was counted otherwise.
-    pub(crate) fn follow_depth(
-        &mut self,
-        shared: &Shared,
-        depth: &Depth,
-        judged: Result<(), Reason>,
-    ) {
-        self.dirty = true;
-        self.book(shared).follow(depth, judged.is_ok());
-    }
-
-    /// Puts another connection's book in the place of this one's.
-    pub(crate) fn replace_book(&mut self, shared: &Shared, mut book: Book) {
-        self.dirty = true;
-        let before = self.book(shared);
-        book.succeed(before);
-        *before = book;
-    }
-
-    /// Says that the depth deltas that follow may be a whole book; see [`Book::snapshot`].
-    #[cold]
-    pub(crate) fn whole_book(&mut self, shared: &Shared, first: &Depth, levels: usize) {
-        self.dirty = true;
-        self.book(shared).snapshot(first, levels);
-    }
-
-    /// Says that depth deltas were lost; see [`Book::gap`].
-    pub(crate) fn lose_book(&mut self, since: Option<i64>) {
-        if let Some(book) = &mut self.book {
-            self.dirty = true;
-            book.gap(since);
-        }
-    }
-
-    /// The book; the first call makes it, and room in the cell for what readers are shown.
-    #[inline]
-    fn book(&mut self, shared: &Shared) -> &mut Book {
-        let Self { book, layout, install, .. } = self;
-        book.get_or_insert_with(|| {
-            *layout = layout.clone().with_book(Some(shared.spec.book_levels));
-            install.get_or_insert_default();
-            Box::new(Book::new(shared.spec.tick_size))
-        })
     }
 
     /// Counts a tick that could not be read.
@@ -302,7 +213,7 @@ impl Writer {
 
     /// Counts and keeps a tick of which there is something to say.
     #[cold]
-    fn judge(
+    pub(super) fn judge(
         &mut self,
         shared: &Shared,
         checked: Result<Flags, Reason>,

@@ -5,11 +5,14 @@
 //! after [`Writer::publish`], all of it at once.
 
 mod apply;
+mod depth;
+mod measure;
 mod publish;
 mod revise;
 mod sizes;
 mod tracks;
 
+use measure::Restarts;
 pub use sizes::NoSizes;
 pub(crate) use tracks::Stream;
 use tracks::Track;
@@ -53,6 +56,8 @@ pub struct Spec {
     pub empty: Empty,
     /// What becomes of a trade that reaches the end of a volume or notional bar.
     pub split: Split,
+    /// With the trading days of these hours bars by trades, volume, notional and range begin anew.
+    pub restart: Option<Arc<Sessions>>,
     /// Whether a tick without event time is stamped with its arrival time.
     pub stamp_arrival: bool,
     /// Number of ticks each ring holds.
@@ -77,6 +82,7 @@ impl Spec {
             late: Late::Reject,
             empty: Empty::Skip,
             split: Split::Keep,
+            restart: None,
             stamp_arrival: false,
             capacity: 1 << 10,
             book_levels: 10,
@@ -213,7 +219,7 @@ impl Instrument {
                     Track::new(source, index, &buckets, measured(), series, &retain, policies)
                 })
                 .collect();
-            Stream::new(spec.lateness_ns, tracks)
+            Stream::new(spec.lateness_ns, tracks, spec.restart.as_ref().map(Restarts::new))
         };
         let checks =
             || Validator::new(spec.rules.clone(), spec.tick_size).with_hours(spec.hours.clone());

@@ -1,6 +1,7 @@
 //! The bars of one instrument: a stream of ticks, and a track for each source that bars are made of.
 
 use super::Shared;
+use super::measure::Restarts;
 use super::revise::Revisions;
 use crate::bars::bar::{OpenBar, Print};
 use crate::bars::ladder::{Closed, Ladder};
@@ -48,13 +49,16 @@ pub(crate) struct Stream {
     next_close: i64,
     /// Whether there are bars that are cut by ticks.
     pub(super) measures: bool,
+    /// Where they begin anew with each trading day.
+    pub(super) restarts: Option<Restarts>,
 }
 
 impl Stream {
-    pub(super) fn new(lateness_ns: i64, tracks: Vec<Track>) -> Self {
+    pub(super) fn new(lateness_ns: i64, tracks: Vec<Track>, restarts: Option<Restarts>) -> Self {
         let watermark = Watermark::new(lateness_ns);
         let measures = tracks.iter().any(|track| !track.measured.is_empty());
-        Self { watermark, tracks, closed_until: NO_TIME, next_close: NO_TIME + 1, measures }
+        let (closed_until, next_close) = (NO_TIME, NO_TIME + 1);
+        Self { watermark, tracks, closed_until, next_close, measures, restarts }
     }
 
     /// Closes what the closing time has passed.
@@ -132,45 +136,6 @@ impl Track {
         let ladder = Ladder::new(buckets, empty);
         let revisions = Revisions::new(late, &ladder, buckets.len());
         Self { source, index, ladder, measured, series, dirty: Dirty::All, cut: false, revisions }
-    }
-
-    /// The bars that are cut by ticks, and where those closed go.
-    fn measured(&mut self) -> impl Iterator<Item = (&mut Measured, &mut SeriesWriter)> {
-        let first = self.series.len() - self.measured.len();
-        self.measured.iter_mut().zip(&mut self.series[first..])
-    }
-
-    /// Adds a tick to the bars that are cut by ticks; see [`Measured::add`].
-    #[inline]
-    pub(super) fn measure(&mut self, time: i64, price: f64, size: f64, view: &ArcSwap<View>) {
-        let mut cut = self.cut;
-        for (measured, series) in self.measured() {
-            measured.add(time, price, size, &mut |bar| {
-                series.append(&bar.close(), view);
-                cut = true;
-            });
-        }
-        self.cut = cut;
-    }
-
-    /// Adds a block of ticks to them; see [`Measured::add_run`].
-    #[inline]
-    pub(super) fn measure_run(
-        &mut self,
-        time: i64,
-        ts: &[i64],
-        price: &[f64],
-        size: &[f64],
-        view: &ArcSwap<View>,
-    ) {
-        let mut cut = self.cut;
-        for (measured, series) in self.measured() {
-            measured.add_run(time, ts, price, size, &mut |bar| {
-                series.append(&bar.close(), view);
-                cut = true;
-            });
-        }
-        self.cut = cut;
     }
 
     #[inline]

@@ -70,7 +70,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use self::matching::Identity;
 pub use self::matching::Leg;
 use self::state::State;
-use crate::book::Book;
 use crate::decode::Sink;
 use crate::engine::{Engine, Receipt, Session};
 use crate::reason::Reason;
@@ -210,11 +209,6 @@ impl Filter<'_> {
         self.session.finish()
     }
 
-    fn new_book(&mut self, id: InstrumentId) -> &mut Book {
-        let Self { state, session, .. } = self;
-        state.new_book(id, session)
-    }
-
     fn pass(
         &mut self,
         identity: Identity,
@@ -257,10 +251,10 @@ impl Sink for Filter<'_> {
         }
     }
 
-    fn whole_book(&mut self, instrument: Option<InstrumentId>, first: &Depth, levels: usize) {
-        match (instrument, self.leg) {
-            (Some(id), Leg::New) => self.new_book(id).snapshot(first, levels),
-            _ => self.session.whole_book(instrument, first, levels),
+    fn depths(&mut self, instrument: InstrumentId, message: &[Depth]) {
+        match self.leg {
+            Leg::Old => self.session.depths(instrument, message),
+            Leg::New => self.state.new_book(instrument, &self.session).snapshot(message),
         }
     }
 

@@ -103,8 +103,8 @@ pub(crate) fn resolve(contract_id: &str) -> Option<u32> {
 pub(crate) struct Recorder {
     pub(crate) calls: Vec<Call>,
     pub(crate) knows_no_contract: bool,
-    /// Levels of the messages that may be a whole book.
-    pub(crate) whole_books: Vec<usize>,
+    /// Usable elements of each depth message of a contract that is known.
+    pub(crate) depth_messages: Vec<usize>,
 }
 
 impl Sink for Recorder {
@@ -120,8 +120,8 @@ impl Sink for Recorder {
         self.calls.push(Call::of_quote(instrument.map(|id| id.0), quote));
     }
 
-    fn whole_book(&mut self, _: Option<InstrumentId>, _: &Depth, levels: usize) {
-        self.whole_books.push(levels);
+    fn depths(&mut self, _: InstrumentId, message: &[Depth]) {
+        self.depth_messages.push(message.len());
     }
 
     fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth) {

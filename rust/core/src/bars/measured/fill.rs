@@ -45,6 +45,10 @@ impl Fill {
         Self { quantity, most, split, filled: Sums::ZERO }
     }
 
+    pub(super) fn restart(&mut self) {
+        self.filled = Sums::ZERO;
+    }
+
     #[inline]
     pub(super) fn take(&mut self, slot: &mut Slot, run: Run<'_>, out: &mut impl FnMut(&OpenBar)) {
         // Whatever the rules let pass, a size below zero fills nothing.

@@ -168,6 +168,18 @@ impl Measured {
         }
     }
 
+    /// Ends the bar that is open and begins anew with the next tick. Bricks go on: they are laid by
+    /// prices alone.
+    pub(crate) fn restart(&mut self, out: &mut impl FnMut(&OpenBar)) {
+        match &mut self.rule {
+            Rule::Count(_) => {}
+            Rule::Fill(rule) => rule.restart(),
+            Rule::Range(rule) => rule.restart(),
+            Rule::Renko(_) => return,
+        }
+        self.slot.close(out);
+    }
+
     /// Says that data is missing up to `end`.
     pub(crate) fn mark_gap(&mut self, end: i64) {
         self.slot.missing |= end > self.slot.closed_until;

@@ -23,6 +23,10 @@ impl Range {
         Self { steps, most: Steps::in_ticks(ticks), low: i64::MAX, high: i64::MIN }
     }
 
+    pub(super) fn restart(&mut self) {
+        (self.low, self.high) = (i64::MAX, i64::MIN);
+    }
+
     #[inline]
     pub(super) fn take(
         &mut self,
