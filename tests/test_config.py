@@ -7,19 +7,19 @@ import dataclasses
 import pytest
 
 import tickwire as tw
-from tickwire.config import Spec, sources
+from tickwire.config import sources
+from tickwire.spec import Defaults, Spec
 
 S = 1_000_000_000
 
 
 def spec_of(instrument: tw.Instrument) -> Spec:
-    return Spec.of(
-        instrument,
+    defaults = Defaults(
         align="utc",
         source=("trade", "mid"),
-        lateness_ns=5 * S,
+        lateness="5s",
         late="revise",
-        horizon_ns=60 * S,
+        horizon="60s",
         empty="flat",
         flat_limit=7,
         split="keep",
@@ -27,6 +27,7 @@ def spec_of(instrument: tw.Instrument) -> Spec:
         capacity=64,
         book_levels=10,
     )
+    return Spec.of(instrument, defaults)
 
 
 def test_the_documented_defaults() -> None:

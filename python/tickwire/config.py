@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from . import _core
-from .alignment import Align, alignment, check_align, hours, restarts, zones
+from .alignment import check_align
 from .asset_rules import BY_ASSET_CLASS, AssetClass
 from .errors import ConfigError
 from .units import duration_ns
@@ -25,7 +24,6 @@ __all__ = [
     "Restart",
     "Rules",
     "Source",
-    "Spec",
     "Split",
 ]
 
@@ -335,67 +333,3 @@ class Instrument:
 
         if not isinstance(self.session, Session):
             raise ConfigError(f"session: got {self.session!r}, expected a tickwire.Session")
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """An instrument with the engine's defaults filled in, as the core wants it."""
-
-    symbol: str
-    tick_size: float
-    align: Align
-    zones: tuple[str, ...]
-    hours: _core.Sessions | None
-    sources: tuple[Source, ...]
-    lateness_ns: int
-    late: Late
-    horizon_ns: int
-    empty: Empty
-    flat_limit: int
-    split: Split
-    restart: _core.Sessions | None
-    stamp_arrival: bool
-    capacity: int
-    book_levels: int
-    rules: Rules
-
-    @classmethod
-    def of(
-        cls,
-        instrument: Instrument,
-        *,
-        align: str,
-        source: tuple[Source, ...],
-        lateness_ns: int,
-        late: Late,
-        horizon_ns: int,
-        empty: Empty,
-        flat_limit: int,
-        split: Split,
-        restart: Restart,
-        capacity: int,
-        book_levels: int,
-    ) -> Spec:
-        own_align = align if instrument.align is None else instrument.align
-        own_source, horizon = instrument.source, instrument.horizon
-        return cls(
-            symbol=instrument.symbol,
-            tick_size=float(instrument.tick_size),
-            align=alignment(instrument.symbol, own_align, instrument.session),
-            zones=zones(own_align, instrument.session),
-            hours=hours(instrument.session),
-            sources=source if own_source is None else sources("source", own_source),
-            lateness_ns=lateness_ns
-            if instrument.lateness is None
-            else duration_ns("lateness", instrument.lateness),
-            late=instrument.late or late,
-            horizon_ns=horizon_ns if horizon is None else duration_ns("horizon", horizon),
-            empty=instrument.empty or empty,
-            flat_limit=instrument.flat_limit or flat_limit,
-            split=instrument.split or split,
-            restart=restarts(instrument.symbol, instrument.restart or restart, instrument.session),
-            stamp_arrival=instrument.stamp == "arrival",
-            capacity=capacity,
-            book_levels=book_levels if instrument.book_levels is None else instrument.book_levels,
-            rules=instrument.rules,
-        )

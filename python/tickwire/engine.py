@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
-from .alignment import check_align, hours
+from .alignment import hours
 from .config import (
-    MAX_BOOK_LEVELS,
-    MAX_FLAT_LIMIT,
     Empty,
     Instrument,
     Late,
@@ -19,17 +17,15 @@ from .config import (
     Restart,
     Rules,
     Source,
-    Spec,
     Split,
-    choice,
     count,
-    sources,
     texts,
 )
 from .errors import ConfigError, UnknownInstrument
 from .session_choice import SessionChoice, chosen
+from .spec import DEFAULT_RETAIN, MAX_CAPACITY, Defaults, Spec, listed, retained
 from .subscription import Subscription
-from .units import duration_ns, float_column, int_column, side_column, time_ns
+from .units import float_column, int_column, side_column, time_ns
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -41,24 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Engine"]
 
 DEFAULT_CAPACITY = 65_536
-DEFAULT_RETAIN = 1_000_000
-MAX_CAPACITY = 1 << 26
-"""Ticks or bars in one ring; the address space of a larger one is not always to be had."""
-MAX_RETAIN = 1 << 40
-
-
-def _retain(value: int | Mapping[str, int], timeframes: Sequence[str]) -> list[tuple[str, int]]:
-    if not isinstance(value, Mapping):
-        return [(timeframe, count("retain", value, MAX_RETAIN)) for timeframe in timeframes]
-    wanted = {_core.timeframe_name(timeframe): number for timeframe, number in value.items()}
-    if unknown := sorted(set(wanted) - set(timeframes)):
-        raise ConfigError(
-            f"retain: got {unknown[0]!r}, expected only timeframes of this engine: {timeframes}"
-        )
-    return [
-        (timeframe, count(f"retain[{timeframe!r}]", wanted.get(timeframe, DEFAULT_RETAIN), MAX_RETAIN))
-        for timeframe in timeframes
-    ]
 
 
 class Engine(_core.Engine):
@@ -127,42 +105,23 @@ class Engine(_core.Engine):
         restart: Restart = "never",
         book_levels: int = 10,
     ) -> Self:
-        if isinstance(instruments, str) or not isinstance(instruments, (Instrument, Iterable)):
-            raise ConfigError(f"instruments: got {instruments!r}, expected tickwire.Instrument objects")
-        given = [instruments] if isinstance(instruments, Instrument) else list(instruments)
-        symbols: set[str] = set()
-        for instrument in given:
-            if not isinstance(instrument, Instrument):
-                raise ConfigError(f"instruments: got {instrument!r}, expected tickwire.Instrument objects")
-            if instrument.symbol in symbols:
-                raise ConfigError(f"instruments: got {instrument.symbol!r} twice; give each symbol once")
-            symbols.add(instrument.symbol)
-        if not given:
-            raise ConfigError("instruments: got none, expected at least one tickwire.Instrument")
+        given = listed(instruments)
         timeframes = [_core.timeframe_name(text) for text in texts("timeframes", timeframes, '["1s", "1m"]')]
-        check_align("align", align)
-        choice("late", late, Late)
-        choice("empty", empty, Empty)
-        choice("split", split, Split)
-        choice("restart", restart, Restart)
-        specs = [
-            Spec.of(
-                instrument,
-                align=align,
-                source=sources("source", source),
-                lateness_ns=duration_ns("lateness", lateness),
-                late=late,
-                horizon_ns=duration_ns("horizon", horizon),
-                empty=empty,
-                flat_limit=count("flat_limit", flat_limit, MAX_FLAT_LIMIT),
-                split=split,
-                restart=restart,
-                capacity=count("capacity", capacity, MAX_CAPACITY),
-                book_levels=count("book_levels", book_levels, MAX_BOOK_LEVELS),
-            )
-            for instrument in given
-        ]
-        engine = super().__new__(cls, specs, _retain(retain, timeframes))
+        defaults = Defaults(
+            align=align,
+            source=source,
+            lateness=lateness,
+            late=late,
+            horizon=horizon,
+            empty=empty,
+            flat_limit=flat_limit,
+            split=split,
+            restart=restart,
+            capacity=capacity,
+            book_levels=book_levels,
+        )
+        specs = [Spec.of(instrument, defaults) for instrument in given]
+        engine = super().__new__(cls, specs, retained(retain, timeframes))
         engine._feeds = {}
         engine._zones = tuple(dict.fromkeys(zone for spec in specs for zone in spec.zones))
         engine._instruments = {instrument.symbol: instrument for instrument in given}
@@ -451,21 +410,9 @@ class Engine(_core.Engine):
         )
         if tz is None and time_unit is None:
             return frame
-        import polars as pl
+        from .tables import shown
 
-        ts = pl.col("ts")
-        if time_unit is not None:
-            if time_unit not in ("ns", "us", "ms"):
-                raise ConfigError(f'time_unit: got {time_unit!r}, expected "ns", "us" or "ms"')
-            ts = ts.dt.cast_time_unit(time_unit)  # type: ignore[arg-type]  # checked above
-        if tz is not None:
-            try:
-                ts = ts.dt.convert_time_zone(tz)
-            except pl.exceptions.ComputeError as error:
-                raise ConfigError(
-                    f'tz: got {tz!r}, expected a time zone such as "America/New_York"'
-                ) from error
-        return frame.with_columns(ts)
+        return shown(frame, tz, time_unit)
 
     def lazy(self, symbol: str, timeframe: str, source: Source = "trade") -> pl.LazyFrame:
         """Closed bars as a lazy frame, of this moment."""

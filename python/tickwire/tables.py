@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from .errors import DataError
+from .errors import ConfigError, DataError
 
 _NO_TIME = np.iinfo(np.int64).min
 
@@ -231,3 +231,22 @@ def as_of(frames: list[tuple[str, pl.DataFrame, NDArray[np.int64]]]) -> pl.DataF
         exact = not (timed and "ts_end" in bars.columns)
         joined = joined.join_asof(suffixed, on="_end", strategy="backward", allow_exact_matches=exact)
     return joined.drop("_end")
+
+
+def shown(bars: pl.DataFrame, tz: str | None, time_unit: str | None) -> pl.DataFrame:
+    """Bars with their times in another zone or unit.
+
+    Raises:
+        ConfigError: no such zone or unit.
+    """
+    ts = pl.col("ts")
+    if time_unit is not None:
+        if time_unit not in ("ns", "us", "ms"):
+            raise ConfigError(f'time_unit: got {time_unit!r}, expected "ns", "us" or "ms"')
+        ts = ts.dt.cast_time_unit(time_unit)  # type: ignore[arg-type]  # checked above
+    if tz is None:
+        return bars.with_columns(ts)
+    try:
+        return bars.with_columns(ts.dt.convert_time_zone(tz))
+    except pl.exceptions.ComputeError as error:
+        raise ConfigError(f'tz: got {tz!r}, expected a time zone such as "America/New_York"') from error

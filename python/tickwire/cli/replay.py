@@ -191,7 +191,8 @@ def _engine(
     given: dict[str | None, Decimal],
 ) -> Engine:
     from tickwire.config import Instrument, Rules
-    from tickwire.engine import MAX_RETAIN, Engine
+    from tickwire.engine import Engine
+    from tickwire.spec import MAX_RETAIN
 
     wanted = {symbol: size for symbol, size in given.items() if symbol is not None}
     if None in given:
