@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_KEYS = ("batch", "call", "single", "decode", "wire", "frames", "breaker", "latency")
+_KEYS = ("batch", "kinds", "call", "single", "decode", "wire", "frames", "breaker", "latency")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +76,7 @@ def _functions() -> dict[str, Callable[[Options], Line | list[Line]]]:
 
     return {
         "batch": lines.batch,
+        "kinds": lines.kinds,
         "call": lines.call,
         "single": lines.single,
         "decode": lines.decode,
