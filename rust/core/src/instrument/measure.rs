@@ -55,11 +55,10 @@ impl Stream {
             return;
         }
         let last = block.ts_event.last().copied().unwrap_or(NO_TIME);
-        let whole = !self.restarts.as_ref().is_some_and(|restarts| last >= restarts.end);
-        for track in self.tracks.iter_mut().filter(|_| whole) {
-            track.measure_run(time, block.ts_event, block.price, block.size, view);
-        }
-        if whole {
+        if self.restarts.as_ref().is_none_or(|restarts| last < restarts.end) {
+            for track in &mut self.tracks {
+                track.measure_run(time, block.ts_event, block.price, block.size, view);
+            }
             return;
         }
         let rows = block.ts_event.iter().zip(block.price).zip(block.size);
