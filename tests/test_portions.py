@@ -48,6 +48,7 @@ def filled(
     bars: list[tuple[int, float, float]],
     seconds: int,
     portion_bars: int,
+    attempts: int = 1,
 ) -> tuple[dict[str, Any], list[Any], list[Any], int]:
     """Bars, what was told, what subscribers got, and how often the engine was called."""
     clock = HandClock()
@@ -68,7 +69,7 @@ def filled(
         clock=clock,
         tell=lambda kind, **fields: told.append((kind.__name__, fields)),
         tasks=Tasks("test", clock),
-        settings=tw.BackfillSettings(settle_s=1.0, quiet_s=0.0, portion_bars=portion_bars),
+        settings=tw.BackfillSettings(settle_s=1.0, quiet_s=0.0, portion_bars=portion_bars, attempts=attempts),
     )
     for second, price in ticks:
         assert engine.push_trade("X", T0 + second * NS, price, 2.0, ts_recv=T0 + second * NS)
@@ -78,10 +79,8 @@ def filled(
     news = engine.subscribe(bars=ladder, capacity=1 << 14)
     for start, end in gaps:
         backfiller.gap(T0 + start * NS, T0 + end * NS, ["X"])
-    for _ in range(200):
-        wait_s = backfiller.step()
-        if wait_s is None:
-            break
+    while (wait_s := backfiller.step()) is not None:
+        # With one attempt each, nothing is left to chance: every answer is the last.
         clock.advance(wait_s)
     made = {timeframe: engine.bars("X", timeframe, partial=True) for timeframe in ladder}
     return made, told, news.poll(), len(calls)
@@ -161,7 +160,7 @@ def test_a_bar_that_cannot_be_right_keeps_out_none_before_its_portion() -> None:
     ticks = [(0, 100.0), (seconds - 1, 100.0)]
     bars = [(T0 + second * NS, 100.0, 5.0) for second in range(seconds - 5)]
     bars[150] = (bars[150][0], 100.0, -1.0)
-    made, told, _, _ = filled(ladder, ticks, [(1, 290)], bars, seconds, 20)
+    made, told, _, _ = filled(ladder, ticks, [(1, 290)], bars, seconds, 20, attempts=5)
     failed = [fields for kind, fields in told if kind == BackfillFailed.__name__]
     assert {fields["start_ns"] for fields in failed} == {failed[0]["start_ns"]}
     start = (failed[0]["start_ns"] - T0) // NS

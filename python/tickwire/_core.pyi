@@ -465,6 +465,8 @@ class Engine:
     def stats(self, symbol: str | None = None) -> dict[str, Any]:
         """Counts of ticks: received == accepted + rejected; duplicates, which a second connection has
         brought, are none of these. Revised are the accepted that came late and changed closed bars.
+        clock_offset_ns: how far the clock that ts_recv is of is ahead of the venue's, as far as arrivals
+        can tell, or None; of all instruments, the least.
         """
     def memory(self) -> dict[str, int]:
         """Bytes of memory in use: rings (as far as filled), bars, fixed, total."""
@@ -477,6 +479,7 @@ class Engine:
         size: NDArray[np.float64],
         side: NDArray[np.int8] | None,
         ts_recv: NDArray[np.int64] | None,
+        numbers: NDArray[np.int64] | None,
     ) -> Receipt: ...
     def _push_quotes(
         self,
@@ -489,6 +492,7 @@ class Engine:
         ask_size: NDArray[np.float64] | None,
         last: NDArray[np.float64] | None,
         ts_recv: NDArray[np.int64] | None,
+        numbers: NDArray[np.int64] | None,
     ) -> Receipt: ...
     def _push_bars(
         self,

@@ -253,6 +253,7 @@ class Engine(_core.Engine):
         size: ArrayLike,
         side: ArrayLike | None = None,
         ts_recv: ArrayLike | None = None,
+        tick_id: ArrayLike | None = None,
     ) -> _core.Receipt:
         """Apply columns of trades of one instrument, row after row; the same as `push_trade` for each.
 
@@ -261,6 +262,8 @@ class Engine(_core.Engine):
             price, size: float64, shape (n,).
             side: 1 buy, -1 sell, 0 not known.
             ts_recv: arrival times, as ts_event.
+            tick_id: the feed's own number of each tick, int64. A tick whose number has come among the newest
+                65,536 of its instrument is a second copy: it is counted as a duplicate, and nothing else.
 
         Raises:
             DataError: columns of different lengths or wrong types; nothing was applied.
@@ -273,6 +276,7 @@ class Engine(_core.Engine):
             float_column("size", size),
             None if side is None else side_column("side", side),
             None if ts_recv is None else int_column("ts_recv", ts_recv),
+            None if tick_id is None else int_column("tick_id", tick_id),
         )
 
     def push_quotes(
@@ -286,6 +290,7 @@ class Engine(_core.Engine):
         ask_size: ArrayLike | None = None,
         last: ArrayLike | None = None,
         ts_recv: ArrayLike | None = None,
+        tick_id: ArrayLike | None = None,
     ) -> _core.Receipt:
         """Apply columns of quotes of one instrument; the same as `push_quote` for each row.
 
@@ -293,6 +298,7 @@ class Engine(_core.Engine):
             ts_event: int64 ns UTC or datetime64, shape (n,). Columns must not change during the call.
             bid, ask, bid_size, ask_size, last: float64, shape (n,); NaN where absent.
             ts_recv: arrival times, as ts_event.
+            tick_id: the feed's own number of each quote; see `push_trades`.
 
         Raises:
             DataError: columns of different lengths or wrong types; nothing was applied.
@@ -311,15 +317,16 @@ class Engine(_core.Engine):
             optional("ask_size", ask_size),
             optional("last", last),
             None if ts_recv is None else int_column("ts_recv", ts_recv),
+            None if tick_id is None else int_column("tick_id", tick_id),
         )
 
     def push_table(self, table: Any) -> _core.Receipt:
         """Apply a table of ticks: anything that speaks the Arrow PyCapsule interface (polars, pyarrow,
         pandas, DuckDB, …).
 
-        Columns: symbol, ts_event, price, size [, side, ts_recv] for trades; symbol, ts_event, bid, ask
-        [, bid_size, ask_size, last, ts_recv] for quotes. Times are timestamps or int ns UTC; null is
-        "absent".
+        Columns: symbol, ts_event, price, size [, side, ts_recv, tick_id] for trades; symbol, ts_event,
+        bid, ask [, bid_size, ask_size, last, ts_recv, tick_id] for quotes; see `push_trades` and
+        `push_quotes`. Times are timestamps or int ns UTC; null is "absent".
 
         Raises:
             DataError: a column is missing or of the wrong type; nothing was applied.
@@ -328,10 +335,10 @@ class Engine(_core.Engine):
 
         t = tick_columns(table)
         if isinstance(t, TradeColumns):
-            return self._push_trades(t.symbols, t.codes, t.ts_event, t.price, t.size, t.side, t.ts_recv)
-        return self._push_quotes(
-            t.symbols, t.codes, t.ts_event, t.bid, t.ask, t.bid_size, t.ask_size, t.last, t.ts_recv
-        )
+            sizes = (t.size, t.side)
+            return self._push_trades(t.symbols, t.codes, t.ts_event, t.price, *sizes, t.ts_recv, t.tick_id)
+        prices = (t.bid, t.ask, t.bid_size, t.ask_size, t.last)
+        return self._push_quotes(t.symbols, t.codes, t.ts_event, *prices, t.ts_recv, t.tick_id)
 
     def push_bars(
         self, symbol: str, timeframe: str, table: Any, replace: bool = False, *, source: Source = "trade"

@@ -98,7 +98,8 @@ class LiveMarks:
     def end(self) -> None:
         """Look for late ticks of the last moments."""
         if self._grace_ns is not None:
-            self._look_for_late()
+            for symbol in self._symbols:
+                self._look_for_late(symbol, self._engine.snapshot(symbol))
 
     def _hole(self, start_ns: int | None, end_ns: int, symbols: Sequence[str]) -> None:
         self._engine.mark_gap(start_ns, end_ns, symbols)
@@ -107,14 +108,16 @@ class LiveMarks:
 
     def watch(self, link: Link) -> None:
         """About once a second: look at the newest ticks' times, and let the others look at the link."""
-        if self._grace_ns is not None:
-            self._look_for_late()
-            for symbol, start_ns, end_ns in self._late.due(self._clock.monotonic_s()):
-                self.doubt(symbol, start_ns, end_ns, "late ticks")
         for symbol in self._symbols:
-            trade = self._engine.last(symbol)
+            now = self._engine.snapshot(symbol)
+            if self._grace_ns is not None:
+                self._look_for_late(symbol, now)
+            trade = now.trade
             if trade is not None and trade.ts_recv is not None:
-                self._arrivals.look(symbol, trade.ts_recv, trade.ts_event)
+                offset_ns = now.stats["clock_offset_ns"]
+                self._arrivals.look(symbol, trade.ts_recv, trade.ts_event, offset_ns)
+        for symbol, start_ns, end_ns in self._late.due(self._clock.monotonic_s()):
+            self.doubt(symbol, start_ns, end_ns, "late ticks")
         for drift in self._audit(link):
             self._tell(
                 VolumeDrift,
@@ -132,20 +135,13 @@ class LiveMarks:
         """Of the ticks that came too late for their bars."""
         return self._late
 
-    def _look_for_late(self) -> None:
+    def _look_for_late(self, symbol: str, now: Snapshot) -> None:
         """Mark the closed bars that late ticks were meant for: they have said that they are complete."""
-        for symbol in self._symbols:
-            now = self._engine.snapshot(symbol)
-            newest = [tick.ts_event for tick in (now.trade, now.quote) if tick is not None]
-            closed = [time for time in (now.closing_time(), now.closing_time("mid")) if time is not None]
-            doubt = self._late.look(
-                symbol,
-                _late_of(now),
-                min(newest, default=None),
-                max(closed, default=None),
-            )
-            if doubt is not None:
-                self._engine.mark_gap(*doubt, (symbol,))
+        newest = [tick.ts_event for tick in (now.trade, now.quote) if tick is not None]
+        closed = [time for time in (now.closing_time(), now.closing_time("mid")) if time is not None]
+        doubt = self._late.look(symbol, _late_of(now), min(newest, default=None), max(closed, default=None))
+        if doubt is not None:
+            self._engine.mark_gap(*doubt, (symbol,))
 
     def _venue(self, start_ns: int | None, end_ns: int) -> tuple[int | None, int]:
         # What was on the way when the link was lost is older than the last byte heard, by as much as

@@ -13,7 +13,7 @@ import pytest
 
 import tickwire.cli
 from canary import listen
-from hubs import BINARY, Connection, HandmadeHub, frame, free_port, no_leftovers, park
+from hubs import BINARY, UNIT_S, Connection, HandmadeHub, frame, free_port, no_leftovers, park
 from tickwire import sim
 from tickwire.cli.advice import ADVICE, NO_DATA, REQUEST_FAILED, reaction
 from tickwire.cli.checkup import Checkup, Order
@@ -22,7 +22,7 @@ from tickwire.policy import TABLE
 from tickwire.route import Route
 
 SYMBOL = "CON.F.US.EP.Z26"
-LIMIT_S = 1.0
+LIMIT_S = 1.0 * UNIT_S
 QUOTES = "SubscribeContractQuotes"
 KEY = "canary-key-3f77"
 LOGIN = "/api/Auth/loginKey"

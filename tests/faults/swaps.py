@@ -20,7 +20,7 @@ from tickwire import sim
 from tickwire.config import ProtocolName
 from tickwire.events import Connected, Event, SwapFailed
 
-__all__ = ["SWAPS", "Swap", "SwapRig", "SwapSeen"]
+__all__ = ["SWAPS", "SWAP_RUNS", "Swap", "SwapRig", "SwapSeen"]
 
 Outcome = Literal["changes", "changes, with a gap", "comes back"]
 
@@ -158,6 +158,11 @@ SWAPS: tuple[Swap, ...] = (
     ),
 )
 """The rows, in the order of the table."""
+
+SWAP_RUNS: tuple[tuple[str, ProtocolName], ...] = tuple(
+    (case.name, protocol) for case in SWAPS for protocol in case.protocols
+)
+"""All that are run."""
 
 
 @dataclass

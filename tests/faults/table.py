@@ -1,22 +1,39 @@
-"""The table of results in the documentation: made from cases and measured runs, and read back."""
+"""The tables of results in the documentation: made from cases and measured runs, and read back."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from faults.accounts import Seen
-from faults.case import Case, Phase
+from faults.case import Case, Phase, Run
 from faults.cases import CASES
+from faults.swaps import SWAPS, Swap, SwapSeen
+from tickwire.config import ProtocolName
 
-__all__ = ["expectations", "expected", "page"]
+__all__ = [
+    "PAGE",
+    "WRITE",
+    "Results",
+    "expectations",
+    "expected",
+    "page",
+    "swap_expectations",
+    "swap_expected",
+]
+
+PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+WRITE = os.environ.get("TICKWIRE_WRITE_FAULTS", "") not in ("", "0")
+"""Whether the page is made from this run."""
 
 _INTRODUCTION = """\
 # Faults
 
 What a client does about each fault of a hub, a link, a login or a consumer, and how long it takes. Made by
 `TICKWIRE_WRITE_FAULTS=1 pytest tests/faults`, which runs every row against the embedded hub on real
-sockets, in these phases:
+sockets, in JSON in these phases, and while streaming in MessagePack, too:
 
 - *before subscribe*: on the first attempt, in the place of an answer or behind the answer to the
   handshake.
@@ -38,25 +55,53 @@ After each run these hold, or the test fails:
 - The client is live on one connection with all its streams, or has ended with the error for everyone who
   waits.
 - The login was asked as often as the faults demand, once for both hubs that share it. A renewal that
-  hangs delays nothing but a login that has to follow, and that no longer than `LoginLimits.fetch_s`.
+  hangs delays nothing; one of a token that has become worthless is given up for the login that follows.
 - No thread, task, socket or file descriptor is left.
 
 Times are in milliseconds, from the last byte heard (before subscribe: from the start of the client) until
 all streams flow again, or until the client has ended. In the tests the back-off is 5 to 20 ms, what does not
-answer is given 150 ms, silence 600 ms, and the clock of the login jumps to the end of `fetch_s`. A dash:
-nothing was interrupted.
+answer is given 150 ms, and silence 600 ms. A dash: nothing was interrupted; n/a: this protocol has no such
+thing.
 """
 
 _HEAD = """\
-| fault | policy | client | may be lost | before subscribe | while streaming | during refresh |
-|---|---|---|---|---|---|---|
+| fault | policy | client | may be lost | before subscribe | while streaming | during refresh | MessagePack |
+|---|---|---|---|---|---|---|---|
 """
 
-_ROW = re.compile(
-    r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \| [^|]+ \| [^|]+ \| [^|]+ \|$", re.MULTILINE
-)
+_SWAPS = """\
+## While the socket is changed
 
-Results = Mapping[tuple[str, Phase], Seen]
+The hub ends connections whose token expires, and the client knows it (`swap="expiry"`) or has seen it
+(`swap="learn"`). When the token has been renewed, it opens a second connection beside the first. Another client
+is a witness that stays on one connection, so that after each run these hold, or the test fails:
+
+- Every tick of the engine is one of the witness's, and as often; what is missing lies within a gap that was
+  told. Without a gap the engine has received exactly what the hub has counted on the witness's connection.
+- The engine's ticks and duplicates together are no more than the hub has sent on the client's connections.
+- A new connection that fails is told as `SwapFailed`, touches nothing and is tried again; `Disconnected` comes
+  where the policy says so, and nowhere else.
+- In the end one connection is open, with the renewed token and all streams; nothing else is left.
+
+Times are in milliseconds, from the renewal until the data flows on a socket with the new token, tries that
+failed included; a dash: not run. In the tests it is looked at every 50 ms whether the socket has to be
+changed, and links that do not meet are given 300 ms.
+
+| fault | policy | client | gap | JSON | MessagePack |
+|---|---|---|---|---|---|
+"""
+
+_EXPECTED, _MEASURED = r"\| ([^|]+) ", r"\| [^|]+ "
+_ROW = re.compile("^" + 4 * _EXPECTED + 4 * _MEASURED + r"\|$", re.MULTILINE)
+_SWAP_ROW = re.compile("^" + 4 * _EXPECTED + 2 * _MEASURED + r"\|$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What came of all runs."""
+
+    faults: dict[Run, Seen]
+    swaps: dict[tuple[str, ProtocolName], SwapSeen]
 
 
 def expected(case: Case) -> tuple[str, str, str, str]:
@@ -74,16 +119,35 @@ def expected(case: Case) -> tuple[str, str, str, str]:
     return case.name, policy, client, "what was under way" if case.loses else "nothing"
 
 
+def swap_expected(case: Swap) -> tuple[str, str, str, str]:
+    """The same of a change of sockets."""
+    client = "tries again, changes" if case.fails else case.outcome.removesuffix(", with a gap")
+    return case.name, _names(case.rows), client, "-" if case.gap is None else case.gap
+
+
 def expectations(text: str) -> list[tuple[str, ...]]:
     """The same columns, of all rows of the page."""
-    rows = [match.groups() for match in _ROW.finditer(text)]
-    return [row for row in rows if row[0] not in ("fault", "---")]
+    return _rows(_ROW, text)
+
+
+def swap_expectations(text: str) -> list[tuple[str, ...]]:
+    """The same, of the table about changes of sockets."""
+    return _rows(_SWAP_ROW, text)
+
+
+def _rows(pattern: re.Pattern[str], text: str) -> list[tuple[str, ...]]:
+    return [match.groups() for match in pattern.finditer(text) if match[1] != "fault"]
 
 
 def page(results: Results) -> str:
-    """The page, from a run of the whole matrix."""
-    lines = [f"| {' | '.join([*expected(case), *_times(case, results)])} |\n" for case in CASES]
-    return f"{_INTRODUCTION}\n{_totals(results)}\n{_HEAD}{''.join(lines)}"
+    """The page, from a run of everything."""
+    faults = [_line(*expected(case), *_times(case, results)) for case in CASES]
+    swaps = [_line(*swap_expected(case), *_swap_times(case, results)) for case in SWAPS]
+    return f"{_INTRODUCTION}\n{_totals(results)}\n{_HEAD}{''.join(faults)}\n{_SWAPS}{''.join(swaps)}"
+
+
+def _line(*columns: str) -> str:
+    return f"| {' | '.join(columns)} |\n"
 
 
 def _names(rows: tuple[str, ...]) -> str:
@@ -95,20 +159,36 @@ def _names(rows: tuple[str, ...]) -> str:
 
 
 def _times(case: Case, results: Results) -> list[str]:
-    before, streaming, renewed, unrenewed = (_ms(results[case.name, phase]) for phase in Phase)
-    return [before, streaming, renewed if renewed == unrenewed == "-" else f"{renewed} / {unrenewed}"]
+    def ms(phase: Phase, protocol: ProtocolName = "json") -> str:
+        return _ms(results.faults.get(Run(case.name, phase, protocol)))
+
+    renewed, unrenewed = ms(Phase.RENEWED), ms(Phase.UNRENEWED)
+    return [
+        ms(Phase.BEFORE),
+        ms(Phase.STREAMING),
+        renewed if renewed == unrenewed in ("-", "n/a") else f"{renewed} / {unrenewed}",
+        ms(Phase.STREAMING, "messagepack"),
+    ]
 
 
-def _ms(seen: Seen) -> str:
+def _ms(seen: Seen | None) -> str:
+    if seen is None:
+        return "n/a"
     return "-" if seen.recovery_s is None else f"{seen.recovery_s * 1e3:.0f}"
 
 
+def _swap_times(case: Swap, results: Results) -> list[str]:
+    found = (results.swaps.get((case.name, protocol)) for protocol in ("json", "messagepack"))
+    return ["-" if seen is None else f"{seen.took_s * 1e3:.0f}" for seen in found]
+
+
 def _totals(results: Results) -> str:
-    runs = results.values()
+    runs = results.faults.values()
     connections = sum(len(seen.connections) for seen in runs)
     sent = sum(info.sent.ticks for seen in runs for info in seen.connections.values())
     lost = sent - sum(sum(seen.ticks.values()) for seen in runs)
     return (
-        f"The run below: {len(results)} cases and phases, {connections} connections, {sent:,} ticks sent, "
-        f"{lost:,} of them lost on links that ended before they were read.\n"
+        f"The run below: {len(runs)} cases and phases, {connections} connections, {sent:,} ticks sent, "
+        f"{lost:,} of them lost on links that ended before they were read; and {len(results.swaps)} changes of "
+        "sockets.\n"
     )

@@ -7,6 +7,7 @@ import pytest
 
 import tickwire as tw
 from faults.swaps import SWAPS, Swap, SwapRig, SwapSeen
+from faults.table import Results
 from hubs import no_leftovers
 from tickwire.config import ProtocolName
 from tickwire.events import Connected, Disconnected, Gap, SwapFailed
@@ -32,7 +33,7 @@ def _everything_is_loaded() -> None:
 @pytest.mark.parametrize(
     ("case", "protocol"), [(case, protocol) for case in SWAPS for protocol in case.protocols], ids=str
 )
-def test_swaps(case: Swap, protocol: ProtocolName) -> None:
+def test_swaps(case: Swap, protocol: ProtocolName, results: Results) -> None:
     with no_leftovers():
         with SwapRig(case, protocol) as rig:
             seen = rig.run()
@@ -47,6 +48,7 @@ def test_swaps(case: Swap, protocol: ProtocolName) -> None:
             assert rig.hub.requests[-1].headers["authorization"] == f"Bearer {rig.tokens[-1]}"
             assert rig.client.state == "live"
         assert rig.client.tasks() == ()
+    results.swaps[case.name, protocol] = seen
 
 
 def check_events(case: Swap, seen: SwapSeen) -> None:

@@ -283,13 +283,34 @@ impl<'a> Session<'a> {
         (&mut current.writer, current.shared)
     }
 
+    /// Does something to an instrument. Should it panic, half of it was done: see
+    /// [`Instrument::recover`].
+    #[inline]
+    pub(crate) fn update<T>(
+        &mut self,
+        id: InstrumentId,
+        work: impl FnOnce(&mut Writer, &'a Shared) -> T,
+    ) -> T {
+        let (writer, shared) = self.enter(id);
+        writer.busy = true;
+        let outcome = work(writer, shared);
+        writer.busy = false;
+        outcome
+    }
+
     /// Shows readers what was done, and wakes those who wait for it.
     pub(crate) fn leave(&mut self) {
         if let Some(Current { shared, mut writer, counts, .. }) = self.current.take() {
+            // A panic has come in the middle: what is half done is not for readers.
+            if writer.busy {
+                return;
+            }
+            writer.busy = true;
             let (accepted, rejected) = writer.counts();
             self.receipt.accepted += accepted - counts.0;
             self.receipt.rejected += rejected - counts.1;
             let activity = writer.publish(shared);
+            writer.busy = false;
             drop(writer);
             shared.watchers.raise(activity.ticks, activity.bars);
         }
@@ -301,8 +322,7 @@ impl<'a> Session<'a> {
     /// Why it was rejected.
     #[inline]
     pub fn push_trade(&mut self, id: InstrumentId, trade: &Trade) -> Result<(), Reason> {
-        let (writer, shared) = self.enter(id);
-        writer.trade(shared, trade)
+        self.update(id, |writer, shared| writer.trade(shared, trade))
     }
 
     /// Applies columns of trades; the same as [`push_trade`](Self::push_trade) for each row.
@@ -310,8 +330,7 @@ impl<'a> Session<'a> {
         let mut first = 0;
         while first < columns.len() {
             let end = columns.len().min(first + PUBLISH_EVERY as usize);
-            let (writer, shared) = self.enter(id);
-            writer.trades(shared, columns, first..end);
+            self.update(id, |writer, shared| writer.trades(shared, columns, first..end));
             if let Some(current) = &mut self.current {
                 current.left = current.left.saturating_sub((end - first - 1) as u32);
             }
@@ -325,8 +344,7 @@ impl<'a> Session<'a> {
     /// Why it was rejected.
     #[inline]
     pub fn push_quote(&mut self, id: InstrumentId, quote: &Quote) -> Result<(), Reason> {
-        let (writer, shared) = self.enter(id);
-        writer.quote(shared, quote)
+        self.update(id, |writer, shared| writer.quote(shared, quote))
     }
 
     /// Applies a depth delta.
@@ -334,8 +352,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Why it was rejected.
     pub fn push_depth(&mut self, id: InstrumentId, depth: &Depth) -> Result<(), Reason> {
-        let (writer, shared) = self.enter(id);
-        writer.depth(shared, depth)
+        self.update(id, |writer, shared| writer.depth(shared, depth))
     }
 
     /// Counts a tick that cannot be applied, for an instrument or for none.
@@ -350,6 +367,25 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether a trade that its feed has given this number is the first of it; if it is not, it is
+    /// counted as a second copy. See [`ids`](crate::ids).
+    pub fn is_new_trade(&mut self, id: InstrumentId, number: i64) -> bool {
+        let is_new = self.enter(id).0.trade_ids.is_new(number);
+        if !is_new {
+            self.duplicate(id);
+        }
+        is_new
+    }
+
+    /// The same of a quote.
+    pub fn is_new_quote(&mut self, id: InstrumentId, number: i64) -> bool {
+        let is_new = self.enter(id).0.quote_ids.is_new(number);
+        if !is_new {
+            self.duplicate(id);
+        }
+        is_new
+    }
+
     /// Counts a second copy of a tick.
     pub(crate) fn duplicate(&mut self, id: InstrumentId) {
         self.enter(id).0.duplicate();
@@ -359,8 +395,7 @@ impl<'a> Session<'a> {
     /// Closes, for all instruments, every bar that ends at or before `now_ns`.
     pub fn advance(&mut self, now_ns: i64) {
         for id in self.engine.ids() {
-            let (writer, shared) = self.enter(id);
-            writer.advance(shared, now_ns);
+            self.update(id, |writer, shared| writer.advance(shared, now_ns));
         }
     }
 }

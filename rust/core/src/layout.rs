@@ -24,7 +24,9 @@ pub(crate) const DEPTH_COUNT: usize = QUOTE + Quote::WORDS;
 pub(crate) const DUPLICATES: usize = DEPTH_COUNT + 1;
 /// Late ticks that have changed closed bars.
 pub(crate) const REVISED: usize = DUPLICATES + 1;
-const LEVELS: usize = REVISED + 1;
+/// How far the clock of this machine is ahead of the venue's, ns.
+pub(crate) const CLOCK_OFFSET: usize = REVISED + 1;
+const LEVELS: usize = CLOCK_OFFSET + 1;
 
 /// The variable part: for every track and level, the number of bars appended, the number of bars
 /// open, and these.

@@ -158,6 +158,14 @@ impl Snapshot {
         (time != NO_TIME).then_some(time)
     }
 
+    /// How far the clock of this machine is ahead of the venue's, ns, as far as arrivals can tell: by
+    /// those of trades, or else of quotes.
+    #[must_use]
+    pub fn clock_offset_ns(&self) -> Option<i64> {
+        let offset = self.words[layout::CLOCK_OFFSET] as i64;
+        (offset != NO_TIME).then_some(offset)
+    }
+
     fn track(&self, source: Source) -> Option<usize> {
         self.sources.iter().position(|known| *known == source)
     }

@@ -245,8 +245,10 @@ fn one_stamp_from_the_future_closes_nothing() {
     push(&engine, [trade(MONDAY + 2, 100.0, 1.0)]);
     assert!(labels(&engine, 0).is_empty());
     assert_eq!(open(&engine.snapshot(ID), 0).len(), 2);
-    push(&engine, [trade(MONDAY + 5 * HOUR + 1, 100.0, 1.0)]);
-    assert_eq!(labels(&engine, 0), [MONDAY], "a second one is believed");
+    push(&engine, [trade(MONDAY + 5 * HOUR + 1, 100.0, 1.0), trade(MONDAY + 3, 100.0, 1.0)]);
+    assert!(labels(&engine, 0).is_empty(), "nor does another one, by itself");
+    push(&engine, [5, 6].map(|tick| trade(MONDAY + 5 * HOUR + tick, 100.0, 1.0)));
+    assert_eq!(labels(&engine, 0), [MONDAY], "two in a row are believed");
 }
 
 #[test]

@@ -33,6 +33,17 @@ pub(crate) fn counters<'py>(py: Python<'py>, counters: &Counters) -> PyResult<Bo
     Ok(dict)
 }
 
+/// The counts of an instrument, or of all, and how far this machine's clock is ahead of the venue's.
+pub(crate) fn stats<'py>(
+    py: Python<'py>,
+    counts: &Counters,
+    clock_offset_ns: Option<i64>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = counters(py, counts)?;
+    dict.set_item("clock_offset_ns", clock_offset_ns)?;
+    Ok(dict)
+}
+
 pub(crate) fn history<'py>(py: Python<'py>, history: &History) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("received", history.received)?;

@@ -12,7 +12,7 @@ use tickwire_core::engine::{Engine, Session};
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Counters;
 
-use crate::columns::{BarColumns, Instruments, QuoteColumns, Rows, Times};
+use crate::columns::{BarColumns, Instruments, Numbers, QuoteColumns, Rows, Times};
 use crate::counts;
 use crate::errors::{self, ConfigError, DataError};
 use crate::frame::frame;
@@ -154,6 +154,7 @@ impl PyEngine {
         size: PyReadonlyArray1<'_, f64>,
         side: Option<PyReadonlyArray1<'_, i8>>,
         ts_recv: Option<PyReadonlyArray1<'_, i64>>,
+        numbers: Option<PyReadonlyArray1<'_, i64>>,
     ) -> PyResult<Py<Receipt>> {
         let rows = Rows { name: "ts_event", count: ts_event.len() };
         let codes = rows.optional("symbol", codes.as_ref())?;
@@ -165,10 +166,15 @@ impl PyEngine {
             size: rows.column("size", &size)?,
             side: rows.optional("side", side.as_ref())?,
         };
-        let work = |session: &mut Session<'_>| match instruments.only() {
-            Some(id) => session.push_trades(id, &columns),
-            None => instruments
-                .each(session, rows, |session, id, row| session.push_trade(id, &columns.row(row))),
+        let numbers = Numbers(rows.optional("tick_id", numbers.as_ref())?);
+        let work = |session: &mut Session<'_>| match (instruments.only(), numbers) {
+            (Some(id), Numbers(None)) => session.push_trades(id, &columns),
+            _ => instruments.each(session, rows, |session, id, row| {
+                if numbers.of(row).is_none_or(|number| session.is_new_trade(id, number)) {
+                    session.push_trade(id, &columns.row(row))?;
+                }
+                Ok(())
+            }),
         };
         Receipt::new(py, &session::write(&self.core, py, rows.count < RELEASE_GIL_ROWS, work).1)
     }
@@ -187,6 +193,7 @@ impl PyEngine {
         ask_size: Option<PyReadonlyArray1<'_, f64>>,
         last: Option<PyReadonlyArray1<'_, f64>>,
         ts_recv: Option<PyReadonlyArray1<'_, i64>>,
+        numbers: Option<PyReadonlyArray1<'_, i64>>,
     ) -> PyResult<Py<Receipt>> {
         let rows = Rows { name: "ts_event", count: ts_event.len() };
         let codes = rows.optional("symbol", codes.as_ref())?;
@@ -200,9 +207,14 @@ impl PyEngine {
             ask_size: rows.optional("ask_size", ask_size.as_ref())?,
             last: rows.optional("last", last.as_ref())?,
         };
+        let numbers = Numbers(rows.optional("tick_id", numbers.as_ref())?);
         let work = |session: &mut Session<'_>| {
-            instruments
-                .each(session, rows, |session, id, row| session.push_quote(id, &columns.row(row)));
+            instruments.each(session, rows, |session, id, row| {
+                if numbers.of(row).is_none_or(|number| session.is_new_quote(id, number)) {
+                    session.push_quote(id, &columns.row(row))?;
+                }
+                Ok(())
+            });
         };
         Receipt::new(py, &session::write(&self.core, py, rows.count < RELEASE_GIL_ROWS, work).1)
     }
@@ -405,10 +417,17 @@ impl PyEngine {
     /// Counts of ticks, of one instrument or of everything that came: received, accepted, rejected,
     /// trades, quotes, depth, duplicates, revised, and rejections and flags by reason. received ==
     /// accepted + rejected; duplicates, which a second connection has brought, are none of these.
-    /// Revised are the accepted ticks that came late and changed closed bars.
+    /// Revised are the accepted ticks that came late and changed closed bars. clock_offset_ns says how
+    /// far the clock that ts_recv is of is ahead of the venue's, as far as arrivals can tell (of all
+    /// instruments, the least), or is None.
     #[pyo3(signature = (symbol=None))]
     fn stats<'py>(&self, py: Python<'py>, symbol: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
-        counts::counters(py, &self.counters(symbol)?)
+        let Some(symbol) = symbol else {
+            let offsets = self.core.ids().filter_map(|id| self.core.snapshot(id).clock_offset_ns());
+            return counts::stats(py, &self.core.counters(), offsets.min());
+        };
+        let snapshot = self.core.snapshot(self.names.find(symbol)?);
+        counts::stats(py, &snapshot.counters(), snapshot.clock_offset_ns())
     }
 
     /// Bytes of memory in use: rings (as far as filled), bars, fixed, total.

@@ -5,7 +5,7 @@ use pyo3::types::{PyDict, PyString};
 use tickwire_core::record::InstrumentId;
 use tickwire_core::snapshot::Snapshot as Core;
 
-use crate::counts::counters;
+use crate::counts::stats;
 use crate::engine::PyEngine;
 use crate::frame::frame;
 use crate::records::{Bar, Quote, Trade};
@@ -53,7 +53,7 @@ impl Snapshot {
     /// Counts of ticks, as of `Engine.stats(symbol)`.
     #[getter]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        counters(py, &self.core.counters())
+        stats(py, &self.core.counters(), self.core.clock_offset_ns())
     }
 
     /// The time up to which bars are closed, int ns UTC, or None before the first tick.

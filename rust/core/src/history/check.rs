@@ -7,6 +7,15 @@ use arrow_schema::ArrowError;
 /// Why bars were refused. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
+    /// An update of the instrument has failed inside before.
+    #[error(
+        "{symbol} is stopped, because an update of it has failed inside, which is a defect of tickwire; \
+         make a new engine, and please report the panic"
+    )]
+    Stopped {
+        /// The instrument.
+        symbol: String,
+    },
     /// The engine does not make bars of this source for the instrument.
     #[error("{symbol} has no {source_name} bars; give the instrument that source to keep them")]
     NoSource {

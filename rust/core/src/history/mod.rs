@@ -91,7 +91,9 @@ impl Session<'_> {
             return Err(HistoryError::Twice { row, ts: bars[row].ts });
         }
         let span = known(span, &bars, buckets);
+        writer.busy = true;
         let outcome = writer.history(shared, source, level, &bars, replace, span);
+        writer.busy = false;
         // What this session does next builds on the series as readers see them.
         self.leave();
         outcome
@@ -110,8 +112,7 @@ impl Session<'_> {
         end: i64,
     ) -> Result<(), HistoryError> {
         self.leave();
-        let (writer, shared) = self.enter(id);
-        let outcome = writer.mark_gap(shared, start, end);
+        let outcome = self.update(id, |writer, shared| writer.mark_gap(shared, start, end));
         self.leave();
         outcome
     }
@@ -216,6 +217,9 @@ impl Writer {
         replace: bool,
         span: (i64, i64),
     ) -> Result<(History, Revised), HistoryError> {
+        if self.is_stopped() {
+            return Err(HistoryError::Stopped { symbol: shared.spec.symbol.clone() });
+        }
         let stream = self.stream_of(source);
         let Some(position) = stream.tracks.iter().position(|track| track.source == source) else {
             let symbol = shared.spec.symbol.clone();
@@ -356,6 +360,9 @@ impl Writer {
         start: Option<i64>,
         end: i64,
     ) -> Result<(), HistoryError> {
+        if self.is_stopped() {
+            return Ok(());
+        }
         let view = shared.view.load_full();
         let mut changed = Vec::new();
         for stream in [&mut self.trades, &mut self.quotes] {

@@ -1,6 +1,6 @@
 //! Ticks on their way into the ring and the bars: checked first, then applied.
 
-use super::{Shared, Writer};
+use super::{Shared, Writer, fault};
 use crate::bars::Source;
 use crate::bars::watermark::JUMP_NS;
 use crate::columns::{BLOCK, Block, TradeColumns};
@@ -14,6 +14,9 @@ impl Writer {
     /// Checks a trade and applies it.
     #[inline]
     pub(crate) fn trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
+        if self.stopped.is_some() {
+            return self.refuse_stopped();
+        }
         if trade.ts_event == NO_TIME {
             return self.undated_trade(shared, trade);
         }
@@ -98,6 +101,9 @@ impl Writer {
     #[inline]
     fn dated_trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
         self.dirty = true;
+        if self.trades.watermark.arrive(trade.ts_event, trade.ts_recv) {
+            self.trade_checks.set_clock_offset(self.trades.watermark.clock_offset().unwrap_or(0));
+        }
         let late = self.trades.is_late(trade.ts_event);
         let closed_until = if late { self.trades.limit(trade.ts_event, shared) } else { NO_TIME };
         let checked = self.trade_checks.trade(trade, closed_until);
@@ -111,6 +117,7 @@ impl Writer {
             ring
         });
         ring.push(trade.to_words());
+        fault::point("ring");
         if late {
             self.trades.revise(trade.ts_event, trade.size, |_| trade.price, shared);
             self.amend();
@@ -119,6 +126,7 @@ impl Writer {
                 track.add(trade.ts_event, trade.price, trade.size);
             }
         }
+        fault::point("bars");
         // After the tick is in: one that confirms a jump may itself lie before the new closing time.
         let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
         self.trades.close(closing_time, &shared.view);
@@ -129,6 +137,9 @@ impl Writer {
     /// Checks a quote and applies it.
     #[inline]
     pub(crate) fn quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
+        if self.stopped.is_some() {
+            return self.refuse_stopped();
+        }
         if quote.ts_event == NO_TIME {
             return self.undated_quote(shared, quote);
         }
@@ -144,6 +155,9 @@ impl Writer {
     #[inline]
     fn dated_quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
         self.dirty = true;
+        if self.quotes.watermark.arrive(quote.ts_event, quote.ts_recv) {
+            self.quote_checks.set_clock_offset(self.quotes.watermark.clock_offset().unwrap_or(0));
+        }
         let late = self.quotes.is_late(quote.ts_event);
         let closed_until = if late { self.quotes.limit(quote.ts_event, shared) } else { NO_TIME };
         let checked = self.quote_checks.quote(quote, closed_until);
@@ -177,6 +191,9 @@ impl Writer {
 
     /// Checks and counts a depth delta. There is no book yet that it could go to.
     pub(crate) fn depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
+        if self.stopped.is_some() {
+            return self.refuse_stopped();
+        }
         let mut depth = *depth;
         if depth.ts_event == NO_TIME && shared.spec.stamp_arrival {
             depth.ts_event = depth.ts_recv;
@@ -218,6 +235,9 @@ impl Writer {
     /// Ticks applied and ticks refused so far. Every tick that was applied is in a ring, or a counted
     /// depth delta.
     pub(crate) fn counts(&self) -> (u64, u64) {
+        if let Some(accepted) = self.stopped {
+            return (accepted, self.rejected_total);
+        }
         let trades = self.trade_ring.as_ref().map_or(0, ring::Writer::next);
         let quotes = self.quote_ring.as_ref().map_or(0, ring::Writer::next);
         (trades + quotes + self.depth_count, self.rejected_total)
@@ -267,6 +287,9 @@ impl Writer {
 
     /// Closes every bar that ends at or before `now_ns`, in both streams.
     pub(crate) fn advance(&mut self, shared: &Shared, now_ns: i64) {
+        if self.stopped.is_some() {
+            return;
+        }
         for stream in [&mut self.trades, &mut self.quotes] {
             let closing_time = stream.watermark.advance(now_ns);
             stream.close(closing_time, &shared.view);

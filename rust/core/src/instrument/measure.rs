@@ -1,6 +1,7 @@
 //! Ticks on their way into the bars that are cut by them, after everything else has been done for a
 //! tick; and the trading days with which those bars begin anew.
 
+use super::fault;
 use super::tracks::{Stream, Track};
 use crate::bars::{Measured, Source};
 use crate::columns::Block;
@@ -46,6 +47,7 @@ impl Stream {
                 track.measure(time, price, size, view);
             }
         }
+        fault::point("measured");
     }
 
     /// Adds a block of ordinary trades; `time` is the largest event time believed before them.

@@ -5,6 +5,8 @@
 //! after [`Writer::publish`], all of it at once.
 
 mod apply;
+mod failure;
+mod fault;
 mod measure;
 mod publish;
 mod revise;
@@ -18,6 +20,7 @@ use tracks::Track;
 
 use crate::bars::{Alignment, Buckets, Empty, Kind, Late, Measured, Source, Split, parent};
 use crate::cell::Cell;
+use crate::ids::Ids;
 use crate::judged::{Keep, Shown};
 use crate::layout::Layout;
 use crate::reason::REASONS;
@@ -29,7 +32,7 @@ use crate::store::{Series, View};
 use crate::validate::{Rules, Validator};
 use arc_swap::ArcSwap;
 use arrow_schema::ArrowError;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 
 /// What an engine is told about an instrument.
 #[derive(Clone, Debug)]
@@ -136,6 +139,9 @@ pub(crate) struct Writer {
     duplicates: u64,
     /// Late ticks that have changed closed bars.
     revised: u64,
+    /// Which numbered trades and quotes have come.
+    pub(crate) trade_ids: Ids,
+    pub(crate) quote_ids: Ids,
     trade_checks: Validator,
     quote_checks: Validator,
     pub(crate) trades: Stream,
@@ -148,6 +154,10 @@ pub(crate) struct Writer {
     /// or flagged.
     dirty: bool,
     judged: bool,
+    /// Whether an update is under way. Found so under a poisoned lock, half of one was done.
+    pub(crate) busy: bool,
+    /// Ticks accepted before an update failed, if one has.
+    stopped: Option<u64>,
     /// Whether closed bars were changed since the last publication.
     amended: bool,
     /// Series changed other than by appending. They become visible together with a new cell, so
@@ -198,6 +208,8 @@ impl Instrument {
             depth_count: 0,
             duplicates: 0,
             revised: 0,
+            trade_ids: Ids::default(),
+            quote_ids: Ids::default(),
             trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
             quote_checks: Validator::new(spec.rules.clone(), spec.tick_size),
             trades: stream(|source| source == Source::Trade),
@@ -208,6 +220,8 @@ impl Instrument {
             layout: layout.clone(),
             dirty: true,
             judged: false,
+            busy: false,
+            stopped: None,
             amended: false,
             install: None,
         };
@@ -231,15 +245,13 @@ impl Instrument {
     pub(crate) fn try_write(&self) -> Option<MutexGuard<'_, Writer>> {
         match self.writer.try_lock() {
             Ok(writer) => Some(writer),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::Poisoned(poisoned)) => Some(self.recover(poisoned.into_inner())),
             Err(TryLockError::WouldBlock) => None,
         }
     }
 
     /// The writer, once no other thread is writing.
     pub(crate) fn write(&self) -> MutexGuard<'_, Writer> {
-        // A panic under this lock is a defect of this crate, and the panicking call has already
-        // reported it; refusing every later tick would turn one lost tick into a lost session.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writer.lock().unwrap_or_else(|poisoned| self.recover(poisoned.into_inner()))
     }
 }

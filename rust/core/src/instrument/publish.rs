@@ -1,10 +1,11 @@
 //! The publication: what an instrument's writer did becomes visible to readers, all of it at once.
 
 use super::tracks::{Dirty, Track};
-use super::{Shared, Writer, roots};
+use super::{Shared, Writer, fault, roots};
 use crate::bars::bar::OpenBar;
 use crate::cell::{Cell, Update};
 use crate::layout::{self, Layout};
+use crate::record::NO_TIME;
 use crate::ring;
 use crate::store::{Series, SeriesWriter, View};
 use std::sync::Arc;
@@ -27,6 +28,9 @@ impl Writer {
         if !std::mem::take(&mut self.dirty) {
             return activity;
         }
+        if self.stopped.is_some() {
+            return self.publish_stopped();
+        }
         if std::mem::take(&mut self.amended) {
             self.install_revisions(shared);
         }
@@ -42,6 +46,7 @@ impl Writer {
             self.cell = Arc::new(Cell::new(self.layout.len()));
             self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks).for_each(Track::touch);
         }
+        fault::point("publication");
         // The rings first: a cut that shows n trades must find them in the ring.
         let trades = self.trade_ring.as_mut().is_some_and(ring::Writer::publish);
         let quotes = self.quote_ring.as_mut().is_some_and(ring::Writer::publish);
@@ -59,6 +64,7 @@ impl Writer {
         update.set(layout::DEPTH_COUNT, self.depth_count);
         update.set(layout::DUPLICATES, self.duplicates);
         update.set(layout::REVISED, self.revised);
+        update.set(layout::CLOCK_OFFSET, self.clock_offset().unwrap_or(NO_TIME) as u64);
         update.set(layout::CLOSING_TIMES, self.trades.watermark.closing_time() as u64);
         update.set(layout::CLOSING_TIMES + 1, self.quotes.watermark.closing_time() as u64);
         if std::mem::take(&mut self.judged) || anew {
@@ -102,6 +108,11 @@ impl Writer {
             }
         }
         activity
+    }
+
+    /// How far the clock of this machine is ahead of the venue's, by the trades or else the quotes.
+    fn clock_offset(&self) -> Option<i64> {
+        self.trades.watermark.clock_offset().or_else(|| self.quotes.watermark.clock_offset())
     }
 
     /// Has the closed bars that late ticks have changed shown by this publication.

@@ -14,6 +14,7 @@
 //! Of a larger bar nothing need be remembered: a tick opens or closes it if its smaller bar is the
 //! first or the last in it that has ticks.
 
+use super::fault;
 use super::tracks::{Dirty, Track};
 use crate::bars::bar::{OpenBar, Print};
 use crate::bars::gaps::Gaps;
@@ -130,6 +131,7 @@ impl Track {
                     flats.unknown();
                 }
             }
+            fault::point("revision");
             self.revise_above(root, &bar, tick, closing_time, view);
         }
     }

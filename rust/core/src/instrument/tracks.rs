@@ -1,8 +1,8 @@
 //! The bars of one instrument: a stream of ticks, and a track for each source that bars are made of.
 
-use super::Shared;
 use super::measure::Restarts;
 use super::revise::Revisions;
+use super::{Shared, fault};
 use crate::bars::bar::{OpenBar, Print};
 use crate::bars::ladder::{Closed, Ladder};
 use crate::bars::{Buckets, Empty, Late, Measured, Source, Watermark};
@@ -170,6 +170,7 @@ struct Appender<'a> {
 impl Closed for Appender<'_> {
     fn closed(&mut self, level: usize, bar: &OpenBar) {
         self.series[level].append(&bar.close(), self.view);
+        fault::point("closing");
         if let Some(revisions) = &mut self.revisions {
             revisions.remember(level, bar);
         }

@@ -45,6 +45,8 @@ pub struct Validator {
     ahead_ns: i64,
     behind_ns: i64,
     quote_behind_ns: i64,
+    /// How far this machine's clock is behind the venue's; it is no fault of a tick.
+    clock_behind_ns: i64,
     band: Band,
     memory: Option<Box<Memory>>,
 }
@@ -70,6 +72,7 @@ impl Validator {
             ahead_ns: limit(rules.skew, rules.skew_ns),
             behind_ns: limit(rules.stale, rules.stale_ns),
             quote_behind_ns: limit(rules.stale, rules.stale_quote_ns),
+            clock_behind_ns: 0,
             band: Band::new(&rules, tick_size),
             memory: Memory::new(&rules, tick_size),
             rules,
@@ -81,10 +84,17 @@ impl Validator {
         let Self { band, memory, tick_size, .. } = self;
         let mut next = Self::new(rules, *tick_size);
         next.band.resume(band);
+        next.clock_behind_ns = self.clock_behind_ns;
         if let (Some(memory), Some(other)) = (&mut next.memory, memory.take()) {
             memory.resume(*other);
         }
         *self = next;
+    }
+
+    /// Says how far the clock of this machine is ahead of the venue's, ns. Where it is behind, ticks may
+    /// come that much before they happen.
+    pub fn set_clock_offset(&mut self, offset_ns: i64) {
+        self.clock_behind_ns = offset_ns.min(0).saturating_neg();
     }
 
     /// The ticks of the spike found last, oldest first; see [`Flags::has_reverted`].
@@ -197,7 +207,8 @@ impl Validator {
     /// Whether event time is neither too far ahead of arrival time nor too far behind it.
     #[inline]
     fn is_timely(&self, event: i64, recv: i64, behind_ns: i64) -> bool {
-        recv == NO_TIME || (-behind_ns..=self.ahead_ns).contains(&event.saturating_sub(recv))
+        let ahead_ns = self.ahead_ns.saturating_add(self.clock_behind_ns);
+        recv == NO_TIME || (-behind_ns..=ahead_ns).contains(&event.saturating_sub(recv))
     }
 
     #[inline]
