@@ -25,6 +25,7 @@ def spec_of(instrument: tw.Instrument) -> Spec:
         split="keep",
         restart="never",
         capacity=64,
+        book_levels=10,
     )
 
 

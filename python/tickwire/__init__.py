@@ -15,7 +15,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _core, events, sessions
-from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Verdict, Volumes
+from ._core import Bar, Book, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Verdict, Volumes
 from .aggregator import BarAggregator
 from .auth import Token, env
 from .backfill_settings import BackfillSettings
@@ -73,6 +73,7 @@ __all__ = [
     "BackfillSettings",
     "Bar",
     "BarAggregator",
+    "Book",
     "Breaker",
     "BreakerOpen",
     "BreakerSettings",

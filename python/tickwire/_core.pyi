@@ -10,6 +10,7 @@ __all__ = [
     "ArrowStream",
     "Bar",
     "BarAggregator",
+    "Book",
     "Engine",
     "Feed",
     "Overlap",
@@ -69,6 +70,8 @@ class _Rules(Protocol):
     @property
     def duplicate(self) -> str: ...
     @property
+    def session(self) -> str: ...
+    @property
     def allow_negative(self) -> bool: ...
     @property
     def price_low(self) -> float | None: ...
@@ -107,6 +110,8 @@ class _Spec(Protocol):
     @property
     def align(self) -> Zone | Sessions | None: ...
     @property
+    def hours(self) -> Sessions | None: ...
+    @property
     def lateness_ns(self) -> int: ...
     @property
     def late(self) -> str: ...
@@ -117,8 +122,6 @@ class _Spec(Protocol):
     @property
     def flat_limit(self) -> int: ...
     @property
-    def hours(self) -> Sessions | None: ...
-    @property
     def split(self) -> str: ...
     @property
     def restart(self) -> Sessions | None: ...
@@ -126,6 +129,8 @@ class _Spec(Protocol):
     def stamp_arrival(self) -> bool: ...
     @property
     def capacity(self) -> int: ...
+    @property
+    def book_levels(self) -> int: ...
     @property
     def rules(self) -> _Rules: ...
 
@@ -186,7 +191,7 @@ class Trade:
 
 @final
 class Quote:
-    """The top of the book after an accepted quote. A side or size that is absent is NaN."""
+    """The best prices after an accepted quote. A side or size that is absent is NaN."""
 
     @property
     def symbol(self) -> str: ...
@@ -207,6 +212,82 @@ class Quote:
     @property
     def last(self) -> float:
         """Last traded price as the quote stream reports it."""
+
+@final
+class Book:
+    """The order book of one instrument as it was after some one update. It does not change."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def bids(self) -> NDArray[np.float64]:
+        """The best bids, best first: shape (n, 2), a row being price and size. Read-only."""
+    @property
+    def asks(self) -> NDArray[np.float64]:
+        """The best asks, as `bids`."""
+    @property
+    def levels(self) -> int:
+        """Levels of each side that were asked for."""
+    @property
+    def ts_event(self) -> int | None:
+        """Event time of the newest depth delta, int ns UTC, or None."""
+    @property
+    def complete(self) -> bool:
+        """Whether the book began with everything that rests (a reset, or a whole book) and nothing was lost
+        since. Otherwise it is put together from what has changed since the feed was joined.
+        """
+    @property
+    def bid(self) -> float:
+        """Best bid, NaN without one."""
+    @property
+    def ask(self) -> float:
+        """Best ask, NaN without one."""
+    @property
+    def bid_size(self) -> float:
+        """Size at the best bid, NaN without one."""
+    @property
+    def ask_size(self) -> float:
+        """Size at the best ask, NaN without one."""
+    @property
+    def spread(self) -> float:
+        """Best ask less best bid, NaN where a side is empty."""
+    @property
+    def mid(self) -> float:
+        """The middle of the best prices, NaN where a side is empty."""
+    @property
+    def microprice(self) -> float:
+        """The middle of the best prices, each weighted with the size on the other side:
+        (bid * ask_size + ask * bid_size) / (bid_size + ask_size), the weighted mid of Stoikov, "The
+        micro-price" (2018). NaN where a side is empty.
+        """
+    def imbalance(self, levels: int | None = None) -> float:
+        """(B - A) / (B + A), where B and A are the sizes of the first `levels` bids and asks (None: of all
+        here): 1 if only bids rest, -1 if only asks do, NaN for an empty book. With one level the queue
+        imbalance of Gould and Bonart, "Queue imbalance as a one-tick-ahead price predictor" (2016).
+        """
+    @property
+    def last_side(self) -> int:
+        """Aggressor of the newest accepted trade: 1 buy, -1 sell, 0 not known."""
+    @property
+    def bid_levels(self) -> int:
+        """Bids that the engine holds, shown or not."""
+    @property
+    def ask_levels(self) -> int:
+        """Asks that the engine holds, shown or not."""
+    @property
+    def updates(self) -> int:
+        """Depth deltas that the book was given so far."""
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of the deltas, by name: updates, other (no level: prints, session extremes), missed
+        (refused, so that their level may be out of date), dropped (levels, too many), pruned (levels
+        better than what the feed called its best), crossed (levels that the other side had passed),
+        disagreements (lasting differences to the quotes' best prices), resets, snapshots, gaps.
+        """
+    def frame(self) -> pl.DataFrame:
+        """The book as a frame of one row: ts_event, then bid_px_00, ask_px_00, bid_sz_00, ask_sz_00,
+        bid_px_01, … best first; null where there is no such level.
+        """
 
 @final
 class Bar:
@@ -288,7 +369,10 @@ class Snapshot:
         """The newest accepted trade, or None."""
     @property
     def quote(self) -> Quote | None:
-        """The top of the book, or None."""
+        """The newest accepted quote, or None."""
+    @property
+    def book(self) -> Book | None:
+        """The order book, as of `Engine.book(symbol)`, or None before the first depth delta."""
     @property
     def stats(self) -> dict[str, Any]:
         """Counts of ticks, as of `Engine.stats(symbol)`."""
@@ -329,7 +413,9 @@ class Verdict:
 
 @disjoint_base
 class Validator:
-    def __new__(cls, symbol: str, rules: _Rules, tick_size: float, stamp_arrival: bool) -> Self: ...
+    def __new__(
+        cls, symbol: str, rules: _Rules, tick_size: float, stamp_arrival: bool, hours: Sessions | None
+    ) -> Self: ...
     def trade(
         self, ts_event: int | None, price: float, size: float, side: int = 0, ts_recv: int | None = None
     ) -> Verdict:
@@ -437,6 +523,22 @@ class Engine:
         last: float = ...,
     ) -> bool:
         """Apply one quote. A side, size or last price that is absent is NaN."""
+    def push_depth(
+        self,
+        symbol: str,
+        ts_event: int | None,
+        kind: Literal["bid", "ask", "best_bid", "best_ask", "reset"],
+        price: float = ...,
+        size: float = ...,
+        ts_recv: int | None = None,
+    ) -> bool:
+        """Apply one depth delta. `size` is what rests at the price from now on, 0 for nothing. Returns
+        whether it was accepted.
+
+        Args:
+            kind: "bid" or "ask"; "best_bid" or "best_ask" if nothing better rests on that side; "reset"
+                to begin the book anew, for which price and size mean nothing.
+        """
     @overload
     def bar_span(self, symbol: str, timeframe: str, ts: int) -> tuple[int, int]: ...
     @overload
@@ -458,8 +560,12 @@ class Engine:
         """One consistent cut through an instrument, over all timeframes."""
     def last(self, symbol: str) -> Trade | None:
         """The newest accepted trade, or None."""
-    def book(self, symbol: str) -> Quote | None:
-        """The newest accepted quote, the top of the book, or None."""
+    def quote(self, symbol: str) -> Quote | None:
+        """The newest accepted quote, or None."""
+    def book(self, symbol: str, levels: int | None = None) -> Book | None:
+        """The order book, or None before the first depth delta: at most `levels` levels of each side, by
+        default all that the engine shows (`book_levels`). It never waits for a writer, and no writer for it.
+        """
     def rejections(self, symbol: str | None = None) -> dict[str, int]:
         """Rejected ticks by reason, of one instrument or of everything that came."""
     def stats(self, symbol: str | None = None) -> dict[str, Any]:
@@ -469,7 +575,7 @@ class Engine:
         can tell, or None; of all instruments, the least.
         """
     def memory(self) -> dict[str, int]:
-        """Bytes of memory in use: rings (as far as filled), bars, fixed, total."""
+        """Bytes of memory in use: rings (as far as filled), bars, books, fixed, total."""
     def _push_trades(
         self,
         symbols: Sequence[str],
@@ -665,6 +771,7 @@ class Subscription:
         symbols: Sequence[str] | None,
         capacity: int,
         source: str,
+        hours: Sequence[Sessions],
     ) -> Self: ...
     def poll(self) -> list[Bar | Trade | Quote]:
         """Everything that is waiting; empty when there is nothing. Never blocks."""
@@ -683,7 +790,9 @@ class Subscription:
     def closed(self) -> bool:
         """Whether `close` was called."""
     def stats(self) -> dict[str, int]:
-        """published == delivered + pending + shed, since the subscription was made."""
+        """published == delivered + pending + shed, since the subscription was made; filtered: what was not
+        published to it because it lies outside of the hours asked for.
+        """
     def _take(self) -> Bar | Trade | Quote | None: ...
     def _arm(self, callback: Callable[[], object]) -> None: ...
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
-from .alignment import check_align
+from .alignment import check_align, hours
 from .config import (
+    MAX_BOOK_LEVELS,
     MAX_FLAT_LIMIT,
     Empty,
     Instrument,
@@ -26,6 +27,7 @@ from .config import (
     texts,
 )
 from .errors import ConfigError, UnknownInstrument
+from .session_choice import SessionChoice, chosen
 from .subscription import Subscription
 from .units import duration_ns, float_column, int_column, side_column, time_ns
 
@@ -90,6 +92,8 @@ class Engine(_core.Engine):
             instrument says otherwise: "keep" (it stays whole) or "split" (see `Instrument`).
         restart: whether bars by trades, volume, notional and range begin anew with each trading day,
             "session", or "never", unless an instrument says otherwise.
+        book_levels: levels of each side of the order book that readers are shown, at most 1,024, unless an
+            instrument says otherwise. What is shown is written anew as it changes; more are always kept.
 
     Raises:
         ConfigError: an argument that cannot work.
@@ -121,6 +125,7 @@ class Engine(_core.Engine):
         flat_limit: int = 3_600,
         split: Split = "keep",
         restart: Restart = "never",
+        book_levels: int = 10,
     ) -> Self:
         if isinstance(instruments, str) or not isinstance(instruments, (Instrument, Iterable)):
             raise ConfigError(f"instruments: got {instruments!r}, expected tickwire.Instrument objects")
@@ -153,6 +158,7 @@ class Engine(_core.Engine):
                 split=split,
                 restart=restart,
                 capacity=count("capacity", capacity, MAX_CAPACITY),
+                book_levels=count("book_levels", book_levels, MAX_BOOK_LEVELS),
             )
             for instrument in given
         ]
@@ -410,6 +416,7 @@ class Engine(_core.Engine):
         partial: bool = False,
         source: Source = "trade",
         *,
+        session: SessionChoice | None = None,
         tz: str | None = None,
         time_unit: str | None = None,
     ) -> pl.DataFrame:
@@ -420,6 +427,8 @@ class Engine(_core.Engine):
             since: only bars that open at or after this time (int ns UTC, or a datetime with time zone).
             partial: add the bars that are still open; they carry complete=False.
             source: which price the bars are made of.
+            session: only bars that open in these hours: kinds of the instrument's own, e.g. "regular",
+                "any" for all of them, or a `Session` of another market. `last` counts what is left.
             tz: show ts in this time zone. time_unit: "ns" (as kept), "us" or "ms".
 
         Returns:
@@ -434,7 +443,12 @@ class Engine(_core.Engine):
         if last is not None:
             count("last", last, 1 << 62)
         start = None if since is None else time_ns("since", since)
-        frame: pl.DataFrame = self._bars(symbol, timeframe, last, start, partial, source)
+        frame = self._within(
+            symbol,
+            session,
+            last,
+            lambda newest: self._bars(symbol, timeframe, newest, start, partial, source),
+        )
         if tz is None and time_unit is None:
             return frame
         import polars as pl
@@ -477,19 +491,60 @@ class Engine(_core.Engine):
 
         return as_of([closed(timeframe) for timeframe in timeframes])
 
-    def trades(self, symbol: str, last: int | None = None) -> pl.DataFrame:
+    def trades(
+        self, symbol: str, last: int | None = None, *, session: SessionChoice | None = None
+    ) -> pl.DataFrame:
         """The newest accepted trades that the ring holds, oldest first: ts_event, ts_recv
-        Datetime("ns", "UTC"), price, size Float64, side Int8 (1 buy, -1 sell, 0 not known).
+        Datetime("ns", "UTC"), price, size Float64, side Int8 (1 buy, -1 sell, 0 not known). `session`: only
+        those of these hours, as for `bars`.
         """
-        frame: pl.DataFrame = self._trades(symbol, last if last is None else count("last", last, 1 << 62))
-        return frame
+        last = last if last is None else count("last", last, 1 << 62)
+        return self._within(symbol, session, last, lambda newest: self._trades(symbol, newest))
 
-    def quotes(self, symbol: str, last: int | None = None) -> pl.DataFrame:
+    def quotes(
+        self, symbol: str, last: int | None = None, *, session: SessionChoice | None = None
+    ) -> pl.DataFrame:
         """The newest accepted quotes that the ring holds, oldest first: ts_event, ts_recv
-        Datetime("ns", "UTC"), bid, ask, bid_size, ask_size, last Float64 (null where absent).
+        Datetime("ns", "UTC"), bid, ask, bid_size, ask_size, last Float64 (null where absent). `session`: only
+        those of these hours, as for `bars`.
         """
-        frame: pl.DataFrame = self._quotes(symbol, last if last is None else count("last", last, 1 << 62))
-        return frame
+        last = last if last is None else count("last", last, 1 << 62)
+        return self._within(symbol, session, last, lambda newest: self._quotes(symbol, newest))
+
+    def session_vwap(
+        self, symbol: str, session: SessionChoice = "any", *, timeframe: str | None = None
+    ) -> pl.DataFrame:
+        """The volume-weighted average price of each trading day, from its first open on: the last row is that
+        of now, the open bar included. From bars, so as far back as those are retained.
+
+        Args:
+            session: which hours count, as for `bars`.
+            timeframe: of the bars, of which each gives a row; None: the smallest.
+
+        Returns:
+            ts, the open of the bar; day Date, the trading day; vwap, volume Float64, the day's so far.
+
+        Raises:
+            ConfigError: the instrument has no session, and none is given.
+        """
+        from .session_frames import running_vwap
+
+        bars = self.bars(symbol, timeframe or self.timeframes[0], partial=True)
+        return running_vwap(bars, chosen(session, symbol, self.instrument(symbol).session))
+
+    def _within(
+        self,
+        symbol: str,
+        session: SessionChoice | None,
+        last: int | None,
+        newest: Callable[[int | None], pl.DataFrame],
+    ) -> pl.DataFrame:
+        """The `last` rows inside the hours, of a frame of which `newest` has so many rows."""
+        if session is None:
+            return newest(last)
+        from .session_frames import newest_within
+
+        return newest_within(chosen(session, symbol, self.instrument(symbol).session), last, newest)
 
     def rejected_ticks(self, symbol: str | None = None, last: int | None = None) -> pl.DataFrame:
         """The newest ticks that were rejected, of one instrument or of each, oldest first: at most `last`
@@ -522,6 +577,7 @@ class Engine(_core.Engine):
         overflow: str = "overwrite",
         capacity: int = 4096,
         source: Source = "trade",
+        session: SessionChoice | None = None,
     ) -> Subscription:
         """A place in the streams, from now on.
 
@@ -532,6 +588,9 @@ class Engine(_core.Engine):
             overflow: "overwrite": what is not fetched in time is shed, oldest first, and counted.
             capacity: items kept per instrument and timeframe, trades or quotes.
             source: which bars.
+            session: only what lies in these hours: kinds of the instruments' own, e.g. "regular", "any" for
+                all of them, or one `Session` for all. A bar lies where it opens. The rest is not published to
+                this subscription; `stats()["filtered"]` counts it.
 
         Raises:
             ConfigError, UnknownInstrument: an argument that cannot work.
@@ -540,8 +599,14 @@ class Engine(_core.Engine):
             raise ConfigError(f'overflow: got {overflow!r}, expected "overwrite"')
         wanted = None if symbols is None else texts("symbols", symbols, '["ES", "NQ"]')
         levels = texts("bars", bars, '["1s", "1m"]')
+        spans = []
+        if session is not None:
+            spans = [
+                hours(chosen(session, symbol, self.instrument(symbol).session))
+                for symbol in (self.symbols if wanted is None else wanted)
+            ]
         return Subscription(
-            self, levels, trades, quotes, wanted, count("capacity", capacity, MAX_CAPACITY), source
+            self, levels, trades, quotes, wanted, count("capacity", capacity, MAX_CAPACITY), source, spans
         )
 
     def __repr__(self) -> str:

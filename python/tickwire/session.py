@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError
-from .session_hours import EVERY_DAY, WEEKDAYS, Clock, Hours, as_clock, as_date, as_hours, as_zone, one_day
+from .offsets import find_zone
+from .session_hours import EVERY_DAY, WEEKDAYS, Clock, Hours, as_clock, as_date, as_hours, one_day
 from .session_table import DAY_S, SessionTable, wall_s
 
 __all__ = ["Session", "SessionState"]
@@ -122,7 +123,7 @@ class Session:
         Raises:
             ConfigError: hours that cannot be, or that overlap.
         """
-        as_zone("Session.zone", zone)
+        find_zone("Session.zone", zone)
         hours = as_hours("hours", hours)
         if open is not None or close is not None:
             if hours:
@@ -249,10 +250,12 @@ class Session:
                 rows.setdefault((one.opening, one.closing, one.kind), []).append(special_days[[number]])
         nothing = np.empty(0, np.int64)
         columns = [(nothing, nothing, nothing, nothing.astype(np.int8))]
+        bounds = (int(days.min()) - _MARGIN_DAYS, int(days.max()) + 1)
         for (opening, closing, kind), parts in rows.items():
             day = np.concatenate(parts)
             opens, closes = (
-                np.clip(self._utc_s(day, clock), -_MOST_S, _MOST_S) * 10**9 for clock in (opening, closing)
+                np.clip(self._utc_s(day, clock, *bounds), -_MOST_S, _MOST_S) * 10**9
+                for clock in (opening, closing)
             )
             columns.append((opens, closes, day, np.full(len(day), kinds.index(kind), np.int8)))
         opens, closes, day, kind_column = (np.concatenate(column) for column in zip(*columns, strict=True))
@@ -260,8 +263,9 @@ class Session:
         order = order[(opens < closes)[order]]
         return SessionTable(opens[order], closes[order], day[order], kind_column[order], kinds)
 
-    def _utc_s(self, day: NDArray[np.int64], clock: Clock) -> NDArray[np.int64]:
-        return wall_s(as_zone("zone", clock.zone or self.zone), day * DAY_S + clock.minutes * 60)
+    def _utc_s(self, day: NDArray[np.int64], clock: Clock, first: int, last: int) -> NDArray[np.int64]:
+        info = find_zone("zone", clock.zone or self.zone)
+        return wall_s(info, day * DAY_S + clock.minutes * 60, first, last)
 
     def _around(self, ts_ns: int) -> tuple[_Window, int]:
         """The hours around a moment, and the moment that they are asked for."""

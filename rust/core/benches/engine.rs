@@ -16,11 +16,10 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use cpu_time::ProcessTime;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Empty, Kind, Late, Source, Split};
+use tickwire_core::bars::{Kind, Source};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Trade};
-use tickwire_core::validate::Rules;
 
 const TRADES: usize = 10_000_000;
 const TIMEFRAMES: [&str; 8] = ["1s", "5s", "15s", "30s", "1m", "5m", "15m", "1h"];
@@ -191,20 +190,7 @@ fn engine() -> Engine {
 }
 
 fn engine_of(kinds: &[&str]) -> Engine {
-    let spec = Spec {
-        symbol: "CON.F.US.EP.U25".to_owned(),
-        tick_size: TICK_SIZE,
-        rules: Rules::default(),
-        sources: vec![Source::Trade],
-        alignment: Alignment::Utc,
-        lateness_ns: 0,
-        split: Split::Keep,
-        restart: None,
-        late: Late::Reject,
-        empty: Empty::Skip,
-        stamp_arrival: false,
-        capacity: CAPACITY,
-    };
+    let spec = Spec { capacity: CAPACITY, ..Spec::new("CON.F.US.EP.U25", TICK_SIZE) };
     let kind = |text: &&str| (text.parse::<Kind>().expect("a timeframe"), TRADES);
     Engine::new(vec![spec], &kinds.iter().map(kind).collect::<Vec<_>>())
 }

@@ -12,6 +12,7 @@
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
 use crate::bars::{Buckets, Kind, Source, Timeframe, parent};
+use crate::book::{Book, LEAST_SNAPSHOT};
 use crate::columns::TradeColumns;
 use crate::decode::Sink;
 use crate::instrument::{Instrument, Shared, Spec, Writer};
@@ -57,6 +58,8 @@ pub struct Memory {
     pub rings: usize,
     /// Closed bars.
     pub bars: usize,
+    /// Order books, of the instruments whose depth has come.
+    pub books: usize,
     /// Everything that is made with the engine and does not grow.
     pub fixed: usize,
 }
@@ -217,6 +220,7 @@ impl Engine {
             memory.rings += shared.quotes.get().map_or(0, |ring| ring.touched_bytes());
             memory.rings += shared.rejected.touched_bytes() + shared.flagged.touched_bytes();
             memory.bars += view.series.iter().map(crate::store::Series::bytes).sum::<usize>();
+            memory.books += if view.layout.book().is_some() { Book::bytes() } else { 0 };
             memory.fixed += size_of::<Instrument>() + view.cell.len() * size_of::<u64>();
         }
         memory
@@ -230,7 +234,7 @@ const PUBLISH_EVERY: u32 = 4_096;
 /// A run of writes. Ending it publishes.
 #[derive(Debug)]
 pub struct Session<'a> {
-    engine: &'a Engine,
+    pub(crate) engine: &'a Engine,
     current: Option<Current<'a>>,
     receipt: Receipt,
 }
@@ -347,14 +351,6 @@ impl<'a> Session<'a> {
         self.update(id, |writer, shared| writer.quote(shared, quote))
     }
 
-    /// Applies a depth delta.
-    ///
-    /// # Errors
-    /// Why it was rejected.
-    pub fn push_depth(&mut self, id: InstrumentId, depth: &Depth) -> Result<(), Reason> {
-        self.update(id, |writer, shared| writer.depth(shared, depth))
-    }
-
     /// Counts a tick that cannot be applied, for an instrument or for none.
     #[cold]
     pub fn refuse(&mut self, id: Option<InstrumentId>, reason: Reason) {
@@ -424,6 +420,13 @@ impl Sink for Session<'_> {
         match instrument {
             Some(id) => drop(self.push_quote(id, quote)),
             None => self.refuse(None, Reason::UnknownInstrument),
+        }
+    }
+
+    #[inline]
+    fn depths(&mut self, instrument: InstrumentId, message: &[Depth]) {
+        if message.len() >= LEAST_SNAPSHOT {
+            self.update(instrument, |writer, shared| writer.begin_book(shared, message));
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod aggregator;
 pub mod bars;
+pub mod book;
 pub mod calendar;
 pub mod cell;
 mod clock;

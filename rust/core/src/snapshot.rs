@@ -5,10 +5,11 @@
 
 use crate::bars::bar::OpenBar;
 use crate::bars::{Bar, Buckets, Kind, Source, still_open};
+use crate::book::BookView;
 use crate::instrument::Shared;
 use crate::layout::{self, Layout};
 use crate::reason::{REASONS, Reason};
-use crate::record::{NO_TIME, Quote, Trade};
+use crate::record::{NO_TIME, Quote, Side, Trade};
 use crate::store::{Series, View};
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
@@ -43,6 +44,8 @@ pub struct Counters {
     pub depth: u64,
     /// Second copies, of ticks that two overlapping connections have brought. None of the above.
     pub duplicates: u64,
+    /// Lasting differences between the best prices of the order book and those of the quotes.
+    pub book_disagreements: u64,
     /// Late ticks among the accepted, which have changed closed bars.
     pub revised: u64,
 }
@@ -62,6 +65,7 @@ impl Counters {
         self.quotes += other.quotes;
         self.depth += other.depth;
         self.duplicates += other.duplicates;
+        self.book_disagreements += other.book_disagreements;
         self.revised += other.revised;
         for reason in Reason::ALL {
             self.rejected[*reason as usize] += other.rejected[*reason as usize];
@@ -122,6 +126,9 @@ impl Snapshot {
             quotes: self.quote_count(),
             depth: self.words[layout::DEPTH_COUNT],
             duplicates: self.words[layout::DUPLICATES],
+            book_disagreements: self
+                .book_words()
+                .map_or(0, |(_, words)| BookView::counts_in(words).disagreements),
             revised: self.words[layout::REVISED],
         }
     }
@@ -144,10 +151,23 @@ impl Snapshot {
         (self.trade_count() > 0).then(|| Trade::from_words(&self.words[layout::TRADE..]))
     }
 
-    /// The newest quote, in order of arrival: the top of the book.
+    /// The newest quote, in order of arrival: the top of the book as the quotes have it.
     #[must_use]
     pub fn quote(&self) -> Option<Quote> {
         (self.quote_count() > 0).then(|| Quote::from_words(&self.words[layout::QUOTE..]))
+    }
+
+    /// The order book, if depth has come.
+    #[must_use]
+    pub fn book(&self) -> Option<BookView> {
+        let (shown, words) = self.book_words()?;
+        let last_side = self.trade().map_or(Side::None, |trade| trade.side);
+        Some(BookView::from_words(words, shown, last_side))
+    }
+
+    fn book_words(&self) -> Option<(usize, &[u64])> {
+        let (shown, at) = self.view.layout.book()?;
+        Some((shown, &self.words[at..]))
     }
 
     /// The time up to which a source's bars are closed, ns UTC.

@@ -211,6 +211,7 @@ proptest! {
             rules: rules.clone(),
             tick_size,
             alignment: Alignment::Utc,
+            hours: None,
             lateness_ns,
             split,
             sources: sources.clone(),

@@ -380,6 +380,7 @@ proptest! {
             trades: false,
             quotes: false,
             capacity: 1 << 16,
+            hours: vec![],
         };
         let mut subscription = Subscription::new(&engine, &interest);
         let mut events: Vec<Vec<Bar>> = vec![Vec::new(); SETS[set].len()];

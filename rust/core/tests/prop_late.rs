@@ -356,6 +356,7 @@ proptest! {
             source: Source::Trade,
             trades: false,
             quotes: false,
+            hours: Vec::new(),
             capacity: 1 << 16,
         };
         let mut subscription = Subscription::new(&engine, &interest);

@@ -278,6 +278,7 @@ fn a_subscription_accounts_for_everything() {
             source: Source::Trade,
             trades: true,
             quotes: false,
+            hours: Vec::new(),
             capacity: 8,
         };
         Subscription::new(&engine, &interest)

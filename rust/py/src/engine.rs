@@ -9,9 +9,10 @@ use tickwire_core::HistoryError;
 use tickwire_core::bars::{Bar, Kind, Timeframe};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::{Engine, Session};
-use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
+use tickwire_core::record::{Depth, InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Counters;
 
+use crate::book::Book;
 use crate::columns::{BarColumns, Instruments, Numbers, QuoteColumns, Rows, Times};
 use crate::counts;
 use crate::errors::{self, ConfigError, DataError};
@@ -139,6 +140,35 @@ impl PyEngine {
         };
         let id = self.seen.find(symbol)?;
         Ok(session::write_tick(&self.core, py, id, |session, id| session.push_quote(id, &quote)))
+    }
+
+    /// Apply one depth delta. `size` is what rests at the price from now on, 0 for nothing. Returns whether
+    /// it was accepted.
+    ///
+    /// Args:
+    ///     kind: "bid" or "ask"; "best_bid" or "best_ask" if nothing better rests on that side; "reset"
+    ///         to begin the book anew, for which price and size mean nothing.
+    #[expect(clippy::too_many_arguments, reason = "one argument for each of Python's")]
+    #[pyo3(signature = (symbol, ts_event, kind, price=f64::NAN, size=f64::NAN, ts_recv=None))]
+    fn push_depth(
+        &self,
+        py: Python<'_>,
+        symbol: &Bound<'_, PyAny>,
+        ts_event: Option<i64>,
+        kind: &str,
+        price: f64,
+        size: f64,
+        ts_recv: Option<i64>,
+    ) -> PyResult<bool> {
+        let depth = Depth {
+            ts_event: ts_event.unwrap_or(NO_TIME),
+            ts_recv: ts_recv.unwrap_or(NO_TIME),
+            price,
+            size,
+            kind: specs::depth_kind(kind)?,
+        };
+        let id = self.seen.find(symbol)?;
+        Ok(session::write_tick(&self.core, py, id, |session, id| session.push_depth(id, &depth)))
     }
 
     /// Apply columns of trades. `symbols[codes[i]]` is the instrument of row i; without codes, all
@@ -397,11 +427,18 @@ impl PyEngine {
         Ok(trade.map(|trade| records::Trade::new(self.names.symbol(py, id), &trade)))
     }
 
-    /// The newest accepted quote, the top of the book, or None.
-    fn book(&self, py: Python<'_>, symbol: &str) -> PyResult<Option<records::Quote>> {
+    /// The newest accepted quote, or None.
+    fn quote(&self, py: Python<'_>, symbol: &str) -> PyResult<Option<records::Quote>> {
         let id = self.names.find(symbol)?;
         let quote = self.core.snapshot(id).quote();
         Ok(quote.map(|quote| records::Quote::new(self.names.symbol(py, id), &quote)))
+    }
+
+    /// The order book, or None before the first depth delta: at most `levels` levels of each side, by
+    /// default all that the engine shows (`book_levels`). It never waits for a writer, and no writer for it.
+    #[pyo3(signature = (symbol, levels=None))]
+    fn book(this: &Bound<'_, Self>, symbol: &str, levels: Option<usize>) -> PyResult<Option<Book>> {
+        Self::snapshot(this, symbol)?.book_of(this.py(), levels)
     }
 
     /// Rejected ticks by reason, of one instrument or of everything that came.
@@ -415,10 +452,10 @@ impl PyEngine {
     }
 
     /// Counts of ticks, of one instrument or of everything that came: received, accepted, rejected,
-    /// trades, quotes, depth, duplicates, revised, and rejections and flags by reason. received ==
-    /// accepted + rejected; duplicates, which a second connection has brought, are none of these.
-    /// Revised are the accepted ticks that came late and changed closed bars. clock_offset_ns says how
-    /// far the clock that ts_recv is of is ahead of the venue's, as far as arrivals can tell (of all
+    /// trades, quotes, depth, duplicates, revised, book_disagreements, and rejections and flags by reason.
+    /// received == accepted + rejected; duplicates, which a second connection has brought, are none of
+    /// these. Revised are the accepted ticks that came late and changed closed bars. clock_offset_ns says
+    /// how far the clock that ts_recv is of is ahead of the venue's, as far as arrivals can tell (of all
     /// instruments, the least), or is None.
     #[pyo3(signature = (symbol=None))]
     fn stats<'py>(&self, py: Python<'py>, symbol: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
@@ -430,7 +467,7 @@ impl PyEngine {
         counts::stats(py, &snapshot.counters(), snapshot.clock_offset_ns())
     }
 
-    /// Bytes of memory in use: rings (as far as filled), bars, fixed, total.
+    /// Bytes of memory in use: rings (as far as filled), bars, books, fixed, total.
     fn memory<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         counts::memory(py, &self.core.memory())
     }

@@ -2,6 +2,7 @@
 //! No market rule lives here.
 
 mod aggregator;
+mod book;
 mod calendar;
 mod columns;
 mod counts;
@@ -39,6 +40,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<overlap::OverlapReport>()?;
     module.add_class::<subscription::Subscription>()?;
     module.add_class::<snapshot::Snapshot>()?;
+    module.add_class::<book::Book>()?;
     module.add_class::<frame::ArrowStream>()?;
     module.add_class::<records::Bar>()?;
     module.add_class::<records::Trade>()?;

@@ -5,6 +5,7 @@ use pyo3::types::{PyDict, PyString};
 use tickwire_core::record::InstrumentId;
 use tickwire_core::snapshot::Snapshot as Core;
 
+use crate::book::Book;
 use crate::counts::stats;
 use crate::engine::PyEngine;
 use crate::frame::frame;
@@ -23,6 +24,13 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     pub(crate) fn new(engine: Py<PyEngine>, id: InstrumentId, core: Core) -> Self {
         Self { engine, id, core }
+    }
+
+    /// At most `levels` of each side of the book.
+    pub(crate) fn book_of(&self, py: Python<'_>, levels: Option<usize>) -> PyResult<Option<Book>> {
+        let shown = self.engine.get().core().spec(self.id).book_levels;
+        let book = |view| Book::new(py, self.name(py), view, shown, levels);
+        self.core.book().map(book).transpose()
     }
 
     fn name(&self, py: Python<'_>) -> Py<PyString> {
@@ -44,10 +52,16 @@ impl Snapshot {
         self.core.trade().map(|trade| Trade::new(self.name(py), &trade))
     }
 
-    /// The top of the book, or None.
+    /// The newest accepted quote, or None.
     #[getter]
     fn quote(&self, py: Python<'_>) -> Option<Quote> {
         self.core.quote().map(|quote| Quote::new(self.name(py), &quote))
+    }
+
+    /// The order book, as of `Engine.book(symbol)`, or None before the first depth delta.
+    #[getter]
+    fn book(&self, py: Python<'_>) -> PyResult<Option<Book>> {
+        self.book_of(py, None)
     }
 
     /// Counts of ticks, as of `Engine.stats(symbol)`.

@@ -5,7 +5,7 @@ use crate::bars::Source;
 use crate::bars::watermark::JUMP_NS;
 use crate::columns::{BLOCK, Block, TradeColumns};
 use crate::reason::Reason;
-use crate::record::{Depth, NO_TIME, Quote, Side, Tick, Trade};
+use crate::record::{NO_TIME, Quote, Side, Tick, Trade};
 use crate::ring;
 use crate::validate::{Flags, Rules};
 use std::ops::Range;
@@ -182,28 +182,13 @@ impl Writer {
                 }
             }
         }
+        if let Some(book) = &mut self.book {
+            book.quote(quote);
+        }
         let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
         self.quotes.close(closing_time, &shared.view);
         let price = |source: Source| source.of_quote(quote);
         self.quotes.measure(quote.ts_event, 0.0, price, &shared.view);
-        Ok(())
-    }
-
-    /// Checks and counts a depth delta. There is no book yet that it could go to.
-    pub(crate) fn depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
-        if self.stopped.is_some() {
-            return self.refuse_stopped();
-        }
-        let mut depth = *depth;
-        if depth.ts_event == NO_TIME && shared.spec.stamp_arrival {
-            depth.ts_event = depth.ts_recv;
-        }
-        self.dirty = true;
-        let checked = self.quote_checks.depth(&depth);
-        if !matches!(checked, Ok(Flags::NONE)) {
-            self.judge(shared, checked, Tick::Depth(depth))?;
-        }
-        self.depth_count += 1;
         Ok(())
     }
 
@@ -245,7 +230,7 @@ impl Writer {
 
     /// Counts and keeps a tick of which there is something to say.
     #[cold]
-    fn judge(
+    pub(super) fn judge(
         &mut self,
         shared: &Shared,
         checked: Result<Flags, Reason>,

@@ -5,6 +5,7 @@
 //! after [`Writer::publish`], all of it at once.
 
 mod apply;
+mod depth;
 mod failure;
 mod fault;
 mod measure;
@@ -19,6 +20,7 @@ pub(crate) use tracks::Stream;
 use tracks::Track;
 
 use crate::bars::{Alignment, Buckets, Empty, Kind, Late, Measured, Source, Split, parent};
+use crate::book::Book;
 use crate::cell::Cell;
 use crate::ids::Ids;
 use crate::judged::{Keep, Shown};
@@ -47,6 +49,8 @@ pub struct Spec {
     pub sources: Vec<Source>,
     /// What bars are aligned to.
     pub alignment: Alignment,
+    /// When it trades, if that is known.
+    pub hours: Option<Arc<Sessions>>,
     /// How long a bar waits for late ticks, ns.
     pub lateness_ns: i64,
     /// What becomes of a tick of which a bar is already closed.
@@ -61,6 +65,32 @@ pub struct Spec {
     pub stamp_arrival: bool,
     /// Number of ticks each ring holds.
     pub capacity: usize,
+    /// Levels of each side of the order book that readers are shown.
+    pub book_levels: usize,
+}
+
+impl Spec {
+    /// An instrument with the default rules and bars of trades by UTC: no lateness, late ticks rejected,
+    /// empty bars left out, small rings.
+    #[must_use]
+    pub fn new(symbol: &str, tick_size: f64) -> Self {
+        Self {
+            symbol: symbol.to_owned(),
+            tick_size,
+            rules: Rules::default(),
+            sources: vec![Source::Trade],
+            alignment: Alignment::Utc,
+            hours: None,
+            lateness_ns: 0,
+            late: Late::Reject,
+            empty: Empty::Skip,
+            split: Split::Keep,
+            restart: None,
+            stamp_arrival: false,
+            capacity: 1 << 10,
+            book_levels: 10,
+        }
+    }
 }
 
 /// Which of all kinds of bars are lengths of time that are fed by ticks.
@@ -148,6 +178,8 @@ pub(crate) struct Writer {
     pub(crate) quotes: Stream,
     trade_ring: Option<ring::Writer<{ Trade::WORDS }>>,
     quote_ring: Option<ring::Writer<{ Quote::WORDS }>>,
+    /// Made when the first depth delta comes.
+    book: Option<Box<Book>>,
     cell: Arc<Cell>,
     layout: Layout,
     /// Whether anything happened that readers have not been shown, and whether a tick was rejected
@@ -199,6 +231,8 @@ impl Instrument {
                 .collect();
             Stream::new(spec.lateness_ns, tracks, spec.restart.as_ref().map(Restarts::new))
         };
+        let checks =
+            || Validator::new(spec.rules.clone(), spec.tick_size).with_hours(spec.hours.clone());
         let mut writer = Writer {
             rejected: [0; REASONS],
             rejected_total: 0,
@@ -210,12 +244,13 @@ impl Instrument {
             revised: 0,
             trade_ids: Ids::default(),
             quote_ids: Ids::default(),
-            trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
-            quote_checks: Validator::new(spec.rules.clone(), spec.tick_size),
+            trade_checks: checks(),
+            quote_checks: checks(),
             trades: stream(|source| source == Source::Trade),
             quotes: stream(|source| source != Source::Trade),
             trade_ring: None,
             quote_ring: None,
+            book: None,
             cell: Arc::clone(&cell),
             layout: layout.clone(),
             dirty: true,

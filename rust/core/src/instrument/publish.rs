@@ -85,6 +85,9 @@ impl Writer {
             update.set(layout::QUOTE_COUNT, count);
             update.set_all(layout::QUOTE, &words);
         }
+        if let (Some(book), Some((shown, at))) = (&mut self.book, self.layout.book()) {
+            book.show(shown, anew, at, &mut update);
+        }
         for (stream, ticks) in [(&mut self.trades, trades), (&mut self.quotes, quotes)] {
             for track in &mut stream.tracks {
                 track.publish(ticks, &self.layout, &mut update);
@@ -129,7 +132,8 @@ impl Writer {
     fn grow(&mut self, shared: &Shared) {
         let most = self.tracks().map(|track| track.ladder.most_open()).fold(1, usize::max);
         let roots = roots(&shared.buckets, shared.kinds.len());
-        self.layout = Layout::new(self.tracks().count(), &roots, most.next_power_of_two());
+        self.layout = Layout::new(self.tracks().count(), &roots, most.next_power_of_two())
+            .with_book(self.layout.book().map(|(shown, _)| shown));
         self.install.get_or_insert_default();
     }
 

@@ -8,7 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, RecordBatch};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Bar, Empty, Kind, Late, Source, Split, Timeframe};
+use tickwire_core::bars::{Bar, Kind, Source, Timeframe};
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Snapshot;
@@ -33,18 +33,9 @@ pub(crate) fn kind(text: &str) -> Kind {
 /// An instrument on a quarter-point grid without a band.
 pub(crate) fn spec(symbol: &str) -> Spec {
     Spec {
-        symbol: symbol.to_owned(),
-        tick_size: 0.25,
         rules: Rules { band: Action::Off, skew: Action::Off, ..Rules::default() },
-        sources: vec![Source::Trade],
-        alignment: Alignment::Utc,
-        lateness_ns: 0,
-        split: Split::Keep,
-        restart: None,
-        late: Late::Reject,
-        empty: Empty::Skip,
-        stamp_arrival: false,
         capacity: 1 << 12,
+        ..Spec::new(symbol, 0.25)
     }
 }
 
