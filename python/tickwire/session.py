@@ -44,6 +44,12 @@ _FIRST_NS = (dt.date(1678, 1, 1) - _EPOCH).days * DAY_S * 10**9
 _LAST_NS = (dt.date(2262, 1, 1) - _EPOCH).days * DAY_S * 10**9
 
 Holidays = Iterable[dt.date | str] | Callable[[int], Iterable[dt.date | str]]
+EarlyCloses = Mapping[dt.date, str] | Mapping[str, str]
+Special = (
+    Mapping[dt.date, Iterable[Hours]]
+    | Mapping[str, Iterable[Hours]]
+    | Iterable[tuple[dt.date | str, Iterable[Hours]]]
+)
 
 
 class SessionState(NamedTuple):
@@ -91,7 +97,7 @@ class Session:
     hours: tuple[Hours, ...]
     special: tuple[tuple[dt.date, tuple[Hours, ...]], ...]
     # Replaced as a whole, so that threads may ask at the same time.
-    _window: _Window | None = field(repr=False, compare=False)
+    _window: _Window | None = field(init=False, repr=False, compare=False)
 
     def __init__(
         self,
@@ -104,8 +110,8 @@ class Session:
         break_end: str | None = None,
         hours: Iterable[Hours] = (),
         holidays: Holidays = (),
-        early_closes: Mapping[dt.date | str, str] | None = None,
-        special: Mapping[dt.date | str, Iterable[Hours]] | None = None,
+        early_closes: EarlyCloses | None = None,
+        special: Special = (),
     ) -> None:
         """Either `open` and `close`, or `hours`.
 
@@ -118,7 +124,8 @@ class Session:
             holidays: trading days without hours: dates, or a function that has those of a year, which is
                 asked for 1970 to 2100.
             early_closes: trading days on which all hours end at a time, "HH:MM".
-            special: trading days with hours of their own; days, since and until are not looked at.
+            special: trading days with hours of their own, of which days, since and until are not looked at:
+                a mapping, or pairs.
 
         Raises:
             ConfigError: hours that cannot be, or that overlap.
@@ -136,7 +143,7 @@ class Session:
             raise ConfigError('Session: got no hours, expected open and close, e.g. "08:00", "16:30"')
         set_field(self, "special", ())
         set_field(self, "_window", None)
-        set_field(self, "special", self._special(holidays, early_closes or {}, special or {}))
+        set_field(self, "special", self._special(holidays, early_closes or {}, special))
         self._check()
 
     def is_open(self, ts_ns: int) -> bool:
@@ -190,7 +197,7 @@ class Session:
         return Session(
             self.zone,
             hours=[one for one in self.hours if one.kind in kinds],
-            special={day: [one for one in hours if one.kind in kinds] for day, hours in self.special},
+            special=[(day, [one for one in hours if one.kind in kinds]) for day, hours in self.special],
         )
 
     @property
@@ -207,8 +214,8 @@ class Session:
     def _special(
         self,
         holidays: Holidays,
-        early_closes: Mapping[dt.date | str, str],
-        special: Mapping[dt.date | str, Iterable[Hours]],
+        early_closes: EarlyCloses,
+        special: Special,
     ) -> tuple[tuple[dt.date, tuple[Hours, ...]], ...]:
         if callable(holidays):
             of_year = holidays
@@ -218,7 +225,10 @@ class Session:
         found: dict[dt.date, tuple[Hours, ...]] = {}
         for name, day, hours in (
             *(("holidays", as_date("holidays", day), ()) for day in holidays),
-            *(("special", as_date("special", day), as_hours("special", own)) for day, own in special.items()),
+            *(
+                ("special", as_date("special", day), as_hours("special", own))
+                for day, own in dict(special).items()
+            ),
             *(
                 ("early_closes", date, self._cut(date, close))
                 for date, close in ((as_date("early_closes", day), at) for day, at in early_closes.items())
