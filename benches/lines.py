@@ -23,7 +23,7 @@ from .harness import Contender, Goal, Line, Missing, Thunk, compare
 from .market import SYMBOL, TIMEFRAMES, Records, records, trades
 from .rivals import floor_call
 
-__all__ = ["Options", "batch", "call", "decode", "frames", "present", "single"]
+__all__ = ["Options", "batch", "call", "decode", "frames", "kinds", "present", "single"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,32 @@ def _batch(options: Options, per_second: float) -> Line:
         compare(contenders, units=len(data), rounds=options.rounds),
         [Goal("Polars group_by_dynamic", 0.4, "time")],
         missing,
+    )
+
+
+def kinds(options: Options) -> list[Line]:
+    """Bars that are cut by their ticks beside time bars, about as many of each."""
+    lengths = {"trades": "100t", "volume": "1050v", "notional": "5e6n", "range": "2r", "Renko": "2renko"}
+    return [_kind(options, name, timeframe) for name, timeframe in lengths.items()]
+
+
+def _kind(options: Options, name: str, timeframe: str) -> Line:
+    data = trades(options.size(2_000_000), _PER_SECOND)
+    cut, timed = (ours.batch(data, (one,))()[one] for one in (timeframe, "1s"))
+    assert cut["trades"].sum() == timed["trades"].sum() == len(data)
+    assert np.isclose(cut["volume"].sum(), timed["volume"].sum(), rtol=1e-12)
+    rival = "time bars of a second"
+    contenders = [
+        Contender(f"bars of {timeframe}", partial(ours.batch, data, (timeframe,)), tw.__version__),
+        Contender(rival, partial(ours.batch, data, ("1s",)), tw.__version__),
+    ]
+    return Line(
+        f"kinds {name}",
+        f"NumPy columns to bars by {name}",
+        "trade",
+        f"{len(data):,} trades into {cut.height:,} bars of {timeframe}, and into {timed.height:,} time bars.",
+        compare(contenders, units=len(data), rounds=options.rounds),
+        [Goal(rival, 2, "time")],
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_KEYS = ("batch", "call", "single", "decode", "wire", "frames", "breaker", "daylight", "latency")
+_KEYS = ("batch", "kinds", "call", "single", "decode", "wire", "frames", "breaker", "daylight", "latency")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,6 +77,7 @@ def _functions() -> dict[str, Callable[[Options], Line | list[Line]]]:
 
     return {
         "batch": lines.batch,
+        "kinds": lines.kinds,
         "call": lines.call,
         "single": lines.single,
         "decode": lines.decode,

@@ -180,9 +180,15 @@ class MeasuredBars:
     def __post_init__(self) -> None:
         self.watermark = Watermark()
 
-    def push(self, ts: int, price: Fraction, size: float, recv: int | None = None) -> None:
-        """A tick that was accepted; `price` in ticks."""
-        self.watermark.observe(Tick(ts, float(price * self.tick_size), size, recv))
+    def push(
+        self, ts: int, price: Fraction, size: float, recv: int | None = None, *, accepted: bool = True
+    ) -> None:
+        """A tick, `price` in ticks. One that was not accepted tells of the clocks and enters no bar."""
+        tick = Tick(ts, float(price * self.tick_size), size, recv)
+        self.watermark.clock.sample(tick)
+        if not accepted:
+            return
+        self.watermark.observe(tick)
         time = ts if self.watermark.believed is None else self.watermark.believed
         if self.prints:
             time = max(time, self.prints[-1].time)

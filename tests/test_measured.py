@@ -96,6 +96,22 @@ def test_a_bar_is_never_wider_than_its_range() -> None:
     ]
 
 
+def test_negative_prices_and_odd_grids() -> None:
+    rules = tw.Rules(band="off", grid="off", allow_negative=True)
+    engine = tw.Engine(tw.Instrument("X", tick_size=0.01, rules=rules), ["100n", "5r", "3renko"])
+    for index, price in enumerate((0.02, -0.03, -0.04, -37.63, -37.6, 0.0)):
+        assert engine.push_trade("X", T0 + index * NS, price, 2.0)
+    # Notional is the size times the magnitude of the price.
+    assert rows(engine, "100n", "trades", "volume") == [(5, 10.0)]
+    assert rows(engine, "5r", "high", "low") == [(0.02, -0.03), (-0.04, -0.04), (-37.6, -37.63)]
+    first = engine.bars("X", "3renko").row(0, named=True)
+    assert (first["open"], first["close"], first["trades"]) == (0.02, -0.01, 2)
+    thirds = tw.Engine(tw.Instrument("X", tick_size=1 / 3, rules=UNGUARDED), ["2r"])
+    for third in (300, 301, 302, 300, 303):
+        thirds.push_trade("X", T0, third / 3, 1)
+    assert rows(thirds, "2r", "trades") == [(4,)]
+
+
 def test_renko_turns_after_two_bricks() -> None:
     engine = engine_of("4renko")
     push(engine, (100.0, 1), (101.0, 2), (100.0, 3), (99.25, 4), (99.0, 5))

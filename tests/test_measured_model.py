@@ -96,8 +96,7 @@ def test_every_prefix_is_what_the_model_says(
         price = Fraction(half_ticks, 2)
         accepted = engine.push_trade("X", ts, float(price * tick_size), size, ts_recv=recv)
         assert accepted or timed, "without time bars nothing is late"
-        if accepted:
-            model.push(ts, price, size, recv)
+        model.push(ts, price, size, recv, accepted=accepted)
         check(engine, model, TIMEFRAMES[index % len(TIMEFRAMES)])
         for bar in news.poll():
             delivered[bar.timeframe].append(bar)

@@ -267,9 +267,8 @@ class Instrument:
         split: what becomes of a trade that reaches the end of a volume or notional bar: "keep" (it stays
             whole, and the bar may hold more than its timeframe says) or "split" (each bar gets the part
             it has room for). None takes the engine's default.
-        restart: whether bars by trades, volume, notional and range begin anew with the first tick of each
-            trading day of the session ("session"; the bar before ends short) or "never". Renko goes on.
-            None takes the engine's default.
+        restart: whether bars by trades, volume, notional and range begin anew with each trading day
+            ("session"; the bar before ends short) or "never". None takes the engine's default.
         stamp: "event", or "arrival" to stamp ticks without event time with their arrival time.
         book_levels: levels of each side of the order book that readers are shown. None takes the engine's
             default.

@@ -343,6 +343,26 @@ def test_files_that_are_none(run, tmp_path: Path, name: str, content: bytes | No
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_bars_of_every_kind(run, ticks, tmp_path: Path) -> None:
+    file, out = save(ticks, tmp_path / "ticks.parquet"), tmp_path / "bars.parquet"
+    kinds = ["1m", "50t", "100v", "1e4n", "4r", "4renko"]
+    done = run("replay", file, "--timeframes", ",".join(kinds), "--tick-size", "0.25", "--out", out)
+    assert done.returncode == 0, done.stderr
+    made = pl.read_parquet(out)
+    assert made["timeframe"].unique(maintain_order=True).to_list() == [
+        "1m",
+        "50t",
+        "100v",
+        "10000n",
+        "4r",
+        "4renko",
+    ]
+    trades = ticks.filter(pl.col("kind") == "trade").height
+    assert made.group_by("timeframe").agg(pl.col("trades").sum())["trades"].to_list() == [trades] * 6
+    # Only bars that are cut by their ticks say when they ended.
+    assert made.filter(pl.col("ts_end").is_null())["timeframe"].unique().to_list() == ["1m"]
+
+
 def test_the_input_is_not_overwritten(run, ticks, tmp_path: Path) -> None:
     file = save(ticks, tmp_path / "ticks.parquet")
     before = file.read_bytes()

@@ -92,6 +92,7 @@ impl Aggregator {
 
     /// Adds a tick; whether it was in time. `ts_recv` is its arrival, or [`NO_TIME`].
     pub fn push(&mut self, ts_event: i64, ts_recv: i64, price: f64, size: f64) -> bool {
+        self.watermark.arrive(ts_event, ts_recv);
         if ts_event < self.closed_until {
             self.late += 1;
             return false;

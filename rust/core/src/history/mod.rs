@@ -16,6 +16,7 @@
 //! - History that ends after everything known so far moves the watermark to its end.
 
 mod check;
+mod gap;
 
 use crate::bars::bar::OpenBar;
 use crate::bars::{Bar, Buckets, Source, Timeframe, parent};
@@ -357,48 +358,5 @@ impl Writer {
         self.install(changed);
         let timeframe = |(level, bar): (usize, Bar)| (levels[level].timeframe(), bar);
         Ok((outcome, revised.into_iter().map(timeframe).collect()))
-    }
-
-    fn mark_gap(
-        &mut self,
-        shared: &Shared,
-        start: Option<i64>,
-        end: i64,
-    ) -> Result<(), HistoryError> {
-        if self.is_stopped() {
-            return Ok(());
-        }
-        let view = shared.view.load_full();
-        let mut changed = Vec::new();
-        for stream in [&mut self.trades, &mut self.quotes] {
-            for track in &mut stream.tracks {
-                track.measured.iter_mut().for_each(|measured| measured.mark_gap(end));
-                // Joining says nothing of bars that closed before: those are history.
-                let Some(start) = track.ladder.mark_gap(start, end) else { continue };
-                for writer in &mut track.series {
-                    let series = &view.series[writer.index()];
-                    let (row, mut spanned) = match &series.buckets {
-                        Some(buckets) => series.between(buckets.bucket(start).0, end),
-                        None => series.across(start, end),
-                    };
-                    let mut marked = false;
-                    for bar in spanned.iter_mut().filter(|bar| bar.complete) {
-                        bar.complete = false;
-                        bar.revision += 1;
-                        writer.announce(bar);
-                        marked = true;
-                    }
-                    if marked {
-                        let marked = series.with_rows(row, &spanned, writer.retain())?;
-                        changed.push((writer.index(), marked));
-                    }
-                }
-                track.touch();
-            }
-        }
-        if !changed.is_empty() {
-            self.install(changed);
-        }
-        Ok(())
     }
 }

@@ -95,7 +95,7 @@ mod tests {
             ..Spec::new(symbol, 0.25)
         };
         let timeframes: Vec<_> =
-            ["1s", "5s"].iter().flat_map(|text| text.parse()).map(|one| (one, 100)).collect();
+            ["1s", "5s", "4t"].iter().flat_map(|text| text.parse()).map(|one| (one, 100)).collect();
         Arc::new(Engine::new(vec![spec("A"), spec("B")], &timeframes))
     }
 
@@ -108,7 +108,7 @@ mod tests {
     /// Everything that readers can see.
     fn seen(engine: &Engine, id: InstrumentId) -> String {
         let show = |cut: Snapshot| {
-            let bars = [0, 1].map(|level| {
+            let bars = [0, 1, 2].map(|level| {
                 (
                     cut.batches(Source::Trade, level, None, None, true).ok(),
                     cut.closed_bar(Source::Trade, level),
@@ -131,11 +131,11 @@ mod tests {
 
     #[test]
     fn readers_keep_the_state_before_an_update_that_failed() {
-        for place in ["ring", "bars", "closing", "revision", "publication"] {
+        for place in ["ring", "bars", "closing", "revision", "measured", "publication"] {
             let engine = engine();
             let interest = Interest {
                 instruments: IDS.to_vec(),
-                levels: vec![0, 1],
+                levels: vec![0, 1, 2],
                 source: Source::Trade,
                 trades: true,
                 quotes: false,

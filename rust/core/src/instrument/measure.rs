@@ -1,6 +1,7 @@
 //! Ticks on their way into the bars that are cut by them, after everything else has been done for a
 //! tick; and the trading days with which those bars begin anew.
 
+use super::fault;
 use super::tracks::{Stream, Track};
 use crate::bars::{Measured, Source};
 use crate::columns::Block;
@@ -46,6 +47,7 @@ impl Stream {
                 track.measure(time, price, size, view);
             }
         }
+        fault::point("measured");
     }
 
     /// Adds a block of ordinary trades; `time` is the largest event time believed before them.
@@ -55,11 +57,10 @@ impl Stream {
             return;
         }
         let last = block.ts_event.last().copied().unwrap_or(NO_TIME);
-        let whole = self.restarts.as_ref().is_none_or(|restarts| last < restarts.end);
-        for track in self.tracks.iter_mut().filter(|_| whole) {
-            track.measure_run(time, block.ts_event, block.price, block.size, view);
-        }
-        if whole {
+        if self.restarts.as_ref().is_none_or(|restarts| last < restarts.end) {
+            for track in &mut self.tracks {
+                track.measure_run(time, block.ts_event, block.price, block.size, view);
+            }
             return;
         }
         let rows = block.ts_event.iter().zip(block.price).zip(block.size);
