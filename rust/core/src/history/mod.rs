@@ -93,7 +93,8 @@ impl Session<'_> {
 
     /// Says that an instrument's data is missing in `[start, end)`, ns UTC, or before `end` where
     /// the feed has only just been joined (since it was joined before, where it was). Bars that
-    /// overlap a gap are not complete, nor is a book that was whole only before it.
+    /// overlap a gap are not complete. It says nothing of an order book, which is void from where its feed begins
+    /// anew: gaps are also marked for trades alone.
     ///
     /// # Errors
     /// None that is known; Arrow checks what it is given.
@@ -104,9 +105,6 @@ impl Session<'_> {
         end: i64,
     ) -> Result<(), HistoryError> {
         let (writer, shared) = self.enter(id);
-        if start.is_some() {
-            writer.lose_book(start);
-        }
         let outcome = writer.mark_gap(shared, start, end);
         self.leave();
         outcome
