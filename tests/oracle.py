@@ -7,12 +7,14 @@ calendar is `datetime`'s. Slow, and plain enough to be believed.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 import re
 from dataclasses import dataclass, field
 
 NS = 1_000_000_000
 JUMP_NS = 3_600 * NS
+WINDOW_NS = 150 * NS
 LENGTH_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 MONDAY_S = 4 * 86_400
 
@@ -76,19 +78,50 @@ def bar_of(ticks: list[Tick], start: int, end: int) -> Row:
 
 
 @dataclass
+class Clock:
+    """How far the clock of arrivals is ahead of the events': the smallest difference that three arrivals
+    in a row did not exceed, in the newest two windows of time.
+    """
+
+    arrivals: list[tuple[int, int]] = field(default_factory=list)
+
+    def sample(self, tick: Tick) -> None:
+        if tick.recv is not None and (not self.arrivals or self.arrivals[-1][0] != tick.recv):
+            self.arrivals.append((tick.recv, tick.recv - tick.ts))
+
+    def offset(self) -> int | None:
+        windows: list[list[int]] = []
+        start: int | None = None
+        for three in zip(self.arrivals, self.arrivals[1:], self.arrivals[2:], strict=False):
+            low, recv = max(difference for _, difference in three), three[-1][0]
+            # The first three make a window of their own.
+            if len(windows) < 2 or start is None or not 0 <= recv - start < WINDOW_NS:
+                windows.append([low])
+                start = recv
+            else:
+                windows[-1].append(low)
+        return min(itertools.chain(*windows[-2:]), default=None)
+
+
+@dataclass
 class Watermark:
     lateness_ns: int = 0
     believed: int | None = None
     doubted: int | None = None
     closing: int | None = None
     """Bars that end by then are closed."""
+    clock: Clock = field(default_factory=Clock)
 
     def observe(self, tick: Tick) -> None:
-        if tick.recv is not None:
-            if tick.ts <= tick.recv:
+        if self.believed is not None and tick.ts <= self.believed:
+            self.doubted = None
+        elif tick.recv is not None:
+            if tick.ts <= tick.recv - (self.clock.offset() or 0):
                 self._believe(tick.ts)
+                self.doubted = None
         elif self.believed is not None and tick.ts <= self.believed + JUMP_NS:
             self._believe(tick.ts)
+            self.doubted = None
         elif self.doubted is None:
             self.doubted = tick.ts
         else:
@@ -125,6 +158,7 @@ class Bars:
 
     def push(self, tick: Tick) -> bool:
         """Whether the tick is accepted."""
+        self.watermark.clock.sample(tick)
         if any(self._is_closed(bucket(timeframe, tick.ts)[1]) for timeframe in self.entry):
             return False
         self.accepted.append(tick)

@@ -14,7 +14,18 @@ S = 1_000_000_000
 
 def spec_of(instrument: tw.Instrument) -> Spec:
     return Spec.of(
-        instrument, align="utc", source=("trade", "mid"), lateness_ns=5 * S, capacity=64, book_levels=10
+        instrument,
+        align="utc",
+        source=("trade", "mid"),
+        lateness_ns=5 * S,
+        late="revise",
+        horizon_ns=60 * S,
+        empty="flat",
+        flat_limit=7,
+        split="keep",
+        restart="never",
+        capacity=64,
+        book_levels=10,
     )
 
 
@@ -46,12 +57,16 @@ def test_the_documented_defaults() -> None:
 def test_what_an_instrument_leaves_open_the_engine_decides() -> None:
     spec = spec_of(tw.Instrument("ES", tick_size=0.25))
     assert (spec.sources, spec.lateness_ns, spec.stamp_arrival) == (("trade", "mid"), 5 * S, False)
+    assert (spec.late, spec.horizon_ns, spec.empty, spec.flat_limit) == ("revise", 60 * S, "flat", 7)
 
 
 def test_what_an_instrument_says_counts() -> None:
     spec = spec_of(tw.Instrument("ES", tick_size=1, source="bid", lateness="0s", stamp="arrival"))
     assert (spec.sources, spec.lateness_ns, spec.stamp_arrival) == (("bid",), 0, True)
     assert isinstance(spec.tick_size, float)
+    own = tw.Instrument("ES", tick_size=1, late="reject", horizon="1s", empty="skip", flat_limit=1)
+    spec = spec_of(own)
+    assert (spec.late, spec.horizon_ns, spec.empty, spec.flat_limit) == ("reject", S, "skip", 1)
 
 
 def test_sources_are_a_tuple_of_each_once() -> None:

@@ -7,6 +7,7 @@ are whole, so that sums over timeframes must agree exactly, in every snapshot.
 from __future__ import annotations
 
 import itertools
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -208,6 +209,62 @@ def test_four_writers_of_one_instrument() -> None:
     assert bars["trades"].sum() == total
     expected = sum(volume_of(count * length) + 2.0 * count for count in turns)
     assert bars["volume"].sum() == expected
+
+
+def test_late_ticks_and_flat_bars_beside_readers() -> None:
+    """Late ticks revise closed bars of all timeframes, and move the flat ones that follow: every snapshot
+    must agree with itself, whatever is being written.
+    """
+    instrument = tw.Instrument("A", tick_size=0.5, rules=FREE, late="revise", horizon="30s", empty="flat")
+    engine = tw.Engine(instrument, ["1s", "5s", "1m", "1h"], capacity=4_096)
+    sub = engine.subscribe(bars=["1s", "5s"], capacity=1 << 16)
+    looks = 0
+
+    def push(over: Callable[[], bool]) -> int:
+        rng = random.Random(1)
+        for number in itertools.count():
+            if over():
+                return number
+            # Every third second is empty when it closes; now and then a tick comes up to twenty late.
+            second = number // 4 * 3 // 2
+            late = rng.randrange(1, 20) if number % 5 == 0 and second > 30 else 0
+            ts = T0 + (second - late) * S + rng.randrange(S)
+            engine.push_trade("A", ts, float(number % 7 + 1), 2.0, ts_recv=T0 + (second + 1) * S)
+        raise AssertionError("unreachable")
+
+    def look(over: Callable[[], bool]) -> None:
+        nonlocal looks
+        revisions: dict[tuple[str, int], int] = {}
+        while not over():
+            snapshot = engine.snapshot("A")
+            frames = [snapshot.bars(timeframe, partial=True) for timeframe in engine.timeframes]
+            stats = snapshot.stats
+            assert {frame["trades"].sum() for frame in frames} == {stats["trades"]}
+            assert {frame["volume"].sum() for frame in frames} == {2.0 * stats["trades"]}
+            assert len({frame["close"][-1] for frame in frames if frame.height}) <= 1
+            seconds = frames[0]
+            assert seconds["ts"].is_sorted()
+            assert seconds["ts"].is_unique().all()
+            flat = seconds.filter(pl.col("trades") == 0)
+            assert (flat["high"] == flat["low"]).all()
+            follows = seconds["close"].shift(1) == seconds["open"]
+            assert follows.filter(seconds["trades"] == 0).all()
+            for bar in sub.poll():
+                key = bar.timeframe, bar.ts
+                assert bar.revision > revisions.get(key, -1)
+                revisions[key] = bar.revision
+            looks += 1
+
+    def export(over: Callable[[], bool]) -> None:
+        # Copies small pieces of history into large ones meanwhile.
+        while not over():
+            assert engine.bars("A", "1s")["ts"].is_sorted()
+
+    pushed, _, _ = run(push, look, export)
+    stats = engine.stats("A")
+    assert stats["trades"] == pushed - stats["rejected"]
+    assert stats["revised"] > 100
+    assert looks > 20, "the reader must have had its turn"
 
 
 def test_revisions_beside_ticks() -> None:

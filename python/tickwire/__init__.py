@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core, events, sessions
 from ._core import Bar, Book, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Verdict, Volumes
+from .aggregator import BarAggregator
 from .auth import Token, env
 from .backfill_settings import BackfillSettings
 from .breaker import Breaker, BreakerSettings
@@ -71,6 +72,7 @@ __all__ = [
     "CME",
     "BackfillSettings",
     "Bar",
+    "BarAggregator",
     "Book",
     "Breaker",
     "BreakerOpen",

@@ -9,6 +9,7 @@ from typing_extensions import disjoint_base
 __all__ = [
     "ArrowStream",
     "Bar",
+    "BarAggregator",
     "Book",
     "Engine",
     "Feed",
@@ -30,10 +31,14 @@ __all__ = [
     "debug_build",
     "judged",
     "set_rules",
+    "timeframe_name",
 ]
 
 __version__: str
 debug_build: bool
+
+def timeframe_name(text: str) -> str:
+    """The name of a timeframe: of all its spellings the one that readers are shown."""
 
 class _Rules(Protocol):
     @property
@@ -64,6 +69,8 @@ class _Rules(Protocol):
     def one_sided(self) -> str: ...
     @property
     def duplicate(self) -> str: ...
+    @property
+    def session(self) -> str: ...
     @property
     def allow_negative(self) -> bool: ...
     @property
@@ -103,7 +110,21 @@ class _Spec(Protocol):
     @property
     def align(self) -> Zone | Sessions | None: ...
     @property
+    def hours(self) -> Sessions | None: ...
+    @property
     def lateness_ns(self) -> int: ...
+    @property
+    def late(self) -> str: ...
+    @property
+    def horizon_ns(self) -> int: ...
+    @property
+    def empty(self) -> str: ...
+    @property
+    def flat_limit(self) -> int: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def restart(self) -> Sessions | None: ...
     @property
     def stamp_arrival(self) -> bool: ...
     @property
@@ -270,7 +291,9 @@ class Book:
 
 @final
 class Bar:
-    """A bar. It covers ts <= ts_event < ts_end, both int ns UTC, and is labelled by its start."""
+    """A bar. One of a length of time covers ts <= ts_event < ts_end, both int ns UTC, and is labelled by
+    its start. Any other begins with the tick at ts and ends with the one at ts_end.
+    """
 
     @property
     def symbol(self) -> str: ...
@@ -390,7 +413,9 @@ class Verdict:
 
 @disjoint_base
 class Validator:
-    def __new__(cls, symbol: str, rules: _Rules, tick_size: float, stamp_arrival: bool) -> Self: ...
+    def __new__(
+        cls, symbol: str, rules: _Rules, tick_size: float, stamp_arrival: bool, hours: Sessions | None
+    ) -> Self: ...
     def trade(
         self, ts_event: int | None, price: float, size: float, side: int = 0, ts_recv: int | None = None
     ) -> Verdict:
@@ -432,6 +457,39 @@ class Validator:
     def _reasons() -> list[str]: ...
 
 @disjoint_base
+class BarAggregator:
+    def __new__(
+        cls,
+        timeframes: Sequence[str],
+        symbol: str,
+        tick_size: float | None,
+        source: str,
+        lateness_ns: int,
+        split: str,
+    ) -> Self: ...
+    @property
+    def timeframes(self) -> tuple[str, ...]:
+        """The timeframes, in the order of `Engine.timeframes`."""
+    @property
+    def late(self) -> int:
+        """Ticks that came after a time bar of theirs was closed; they are in no bar."""
+    def push(self, ts_event: int, price: float, size: float = 0.0, ts_recv: int | None = None) -> list[Bar]:
+        """Add one tick; returns the bars that it closed."""
+    def advance(self, now_ns: int) -> list[Bar]:
+        """Close every time bar that ends at or before `now_ns` (int ns UTC), and return them. Ticks that
+        belong to them are late from then on.
+        """
+    def open_bars(self, timeframe: str) -> list[Bar]:
+        """The bars of a timeframe that are still open, oldest first: usually one."""
+    def _push_many(
+        self,
+        ts_event: NDArray[np.int64],
+        price: NDArray[np.float64],
+        size: NDArray[np.float64],
+        ts_recv: NDArray[np.int64] | None,
+    ) -> list[Bar]: ...
+
+@disjoint_base
 class Engine:
     def __new__(cls, instruments: Sequence[_Spec], timeframes: Sequence[tuple[str, int]]) -> Self: ...
     @property
@@ -439,7 +497,9 @@ class Engine:
         """The instruments' symbols, in the order given."""
     @property
     def timeframes(self) -> tuple[str, ...]:
-        """The timeframes, from the smallest to the largest."""
+        """The timeframes: lengths of time from the smallest to the largest, then trades, volume, notional,
+        range and Renko.
+        """
     def push_trade(
         self,
         symbol: str,
@@ -486,10 +546,10 @@ class Engine:
         self, symbol: str, timeframe: str, ts: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Start and end of the bar of an instrument that `ts` belongs to, ns UTC: two ints, or of a column
-        of times (int64 or datetime64, shape (n,)) two columns.
+        of times (int64 or datetime64, shape (n,)) two columns. Only for lengths of time.
         """
     def parents(self, symbol: str) -> list[tuple[str, str | None]]:
-        """Each timeframe, ascending, with the one that an instrument's is rolled up from (None: ticks)."""
+        """Each length of time, ascending, with the one that an instrument's is rolled up from (None: ticks)."""
     def advance(self, now_ns: int) -> None:
         """Close every bar that ends at or before `now_ns`; ticks of those are late from then on."""
     def mark_gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str] | None = None) -> None:
@@ -514,7 +574,9 @@ class Engine:
         """Rejected ticks by reason, of one instrument or of everything that came."""
     def stats(self, symbol: str | None = None) -> dict[str, Any]:
         """Counts of ticks: received == accepted + rejected; duplicates, which a second connection has
-        brought, are none of these.
+        brought, are none of these. Revised are the accepted that came late and changed closed bars.
+        clock_offset_ns: how far the clock that ts_recv is of is ahead of the venue's, as far as arrivals
+        can tell, or None; of all instruments, the least.
         """
     def memory(self) -> dict[str, int]:
         """Bytes of memory in use: rings (as far as filled), bars, books, fixed, total."""
@@ -527,6 +589,7 @@ class Engine:
         size: NDArray[np.float64],
         side: NDArray[np.int8] | None,
         ts_recv: NDArray[np.int64] | None,
+        numbers: NDArray[np.int64] | None,
     ) -> Receipt: ...
     def _push_quotes(
         self,
@@ -539,6 +602,7 @@ class Engine:
         ask_size: NDArray[np.float64] | None,
         last: NDArray[np.float64] | None,
         ts_recv: NDArray[np.int64] | None,
+        numbers: NDArray[np.int64] | None,
     ) -> Receipt: ...
     def _push_bars(
         self,
@@ -711,6 +775,7 @@ class Subscription:
         symbols: Sequence[str] | None,
         capacity: int,
         source: str,
+        hours: Sequence[Sessions],
     ) -> Self: ...
     def poll(self) -> list[Bar | Trade | Quote]:
         """Everything that is waiting; empty when there is nothing. Never blocks."""
@@ -729,7 +794,9 @@ class Subscription:
     def closed(self) -> bool:
         """Whether `close` was called."""
     def stats(self) -> dict[str, int]:
-        """published == delivered + pending + shed, since the subscription was made."""
+        """published == delivered + pending + shed, since the subscription was made; filtered: what was not
+        published to it because it lies outside of the hours asked for.
+        """
     def _take(self) -> Bar | Trade | Quote | None: ...
     def _arm(self, callback: Callable[[], object]) -> None: ...
 

@@ -276,6 +276,7 @@ class Client:
             "callbacks": {handler.name: handler.stats() for handler in self._callbacks.handlers},
             "breakers": {name: status.state for name, status in self._breakers.snapshot().items()},
             "tasks": self._tasks.stats(),
+            "clock_offset_ns": self._machinery.arrivals.offset_ns,
             "late": {"ticks": late.ticks, "gaps": late.told},
             "history": self._backfiller.status() if self._backfiller is not None else None,
             "login": self._parts.login.status(),

@@ -91,12 +91,12 @@ class Machinery:
         self.breakers.add_listener(self._breaker_changed)
         self.callbacks = Callbacks(self.tasks, clock, tell)
         self.backfiller = self._make_backfiller()
-        self._arrivals = Arrivals()
+        self.arrivals = Arrivals()
         self.monitor = Monitor(
             parts.health,
             clock=clock,
             session=parts.session,
-            arrivals=self._arrivals,
+            arrivals=self.arrivals,
             readers=self.subscriptions,
             callbacks=self.callbacks,
             breakers=self.breakers,
@@ -107,7 +107,7 @@ class Machinery:
         )
         self.events.call(Event, self.monitor.heard)
         self._daylight = Daylight(self._zones(), parts.daylight_ahead_ns)
-        self.marks = self._make_marks((self.monitor.watch, self._watch_daylight))
+        self.marks = self._make_marks((self._watch_daylight, self.monitor.watch))
         plan = Plan(
             name=name,
             route=parts.route,
@@ -194,7 +194,7 @@ class Machinery:
             self._parts.symbols,
             clock=self._parts.clock,
             grace_ns=self._parts.grace_ns,
-            arrivals=self._arrivals,
+            arrivals=self.arrivals,
             tell=self.tell,
             refill=self.backfiller,
             audit=self._audit,

@@ -114,7 +114,8 @@ class LiveMarks:
                 self._look_for_late(symbol, now)
             trade = now.trade
             if trade is not None and trade.ts_recv is not None:
-                self._arrivals.look(symbol, trade.ts_recv, trade.ts_event)
+                offset_ns = now.stats["clock_offset_ns"]
+                self._arrivals.look(symbol, trade.ts_recv, trade.ts_event, offset_ns)
         for symbol, start_ns, end_ns in self._late.due(self._clock.monotonic_s()):
             self.doubt(symbol, start_ns, end_ns, "late ticks")
         for drift in self._audit(link):

@@ -29,6 +29,7 @@ class TradeColumns:
     size: Numbers
     side: NDArray[np.int8] | None
     ts_recv: Times | None
+    tick_id: Times | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class QuoteColumns:
     ask_size: Numbers | None
     last: Numbers | None
     ts_recv: Times | None
+    tick_id: Times | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,13 @@ def _numbers(table: pl.DataFrame, name: str) -> Numbers:
     if not column.dtype.is_numeric() and column.dtype != pl.Null:
         raise DataError(f"table: column {name!r} has type {column.dtype}, expected numbers")
     return np.ascontiguousarray(_cast(column, pl.Float64).fill_null(float("nan")).to_numpy())
+
+
+def _numbers_of_feed(table: pl.DataFrame) -> Times:
+    column = table["tick_id"]
+    if not column.dtype.is_integer() and column.dtype != pl.Null:
+        raise DataError(f"table: column 'tick_id' has type {column.dtype}, expected whole numbers")
+    return np.ascontiguousarray(_cast(column, pl.Int64).fill_null(_NO_TIME).to_numpy())
 
 
 def _counts(table: pl.DataFrame, name: str) -> Times:
@@ -152,6 +161,7 @@ def tick_columns(table: Any) -> TradeColumns | QuoteColumns:
     def optional(name: str) -> Numbers | None:
         return _numbers(ticks, name) if name in present else None
 
+    numbers = _numbers_of_feed(ticks) if "tick_id" in present else None
     if "price" in present:
         _need(ticks, "symbol", "ts_event", "price", "size")
         symbols, codes = _symbols(ticks)
@@ -163,6 +173,7 @@ def tick_columns(table: Any) -> TradeColumns | QuoteColumns:
             size=_numbers(ticks, "size"),
             side=_sides(ticks, "side") if "side" in present else None,
             ts_recv=_times(ticks, "ts_recv") if "ts_recv" in present else None,
+            tick_id=numbers,
         )
     _need(ticks, "symbol", "ts_event", "bid", "ask")
     symbols, codes = _symbols(ticks)
@@ -176,6 +187,7 @@ def tick_columns(table: Any) -> TradeColumns | QuoteColumns:
         ask_size=optional("ask_size"),
         last=optional("last"),
         ts_recv=_times(ticks, "ts_recv") if "ts_recv" in present else None,
+        tick_id=numbers,
     )
 
 
@@ -207,12 +219,15 @@ def bar_columns(table: Any) -> BarColumns:
 def as_of(frames: list[tuple[str, pl.DataFrame, NDArray[np.int64]]]) -> pl.DataFrame:
     """Bars of the first timeframe beside the newest bar of each other one that was closed by then.
 
-    A bar is closed when the next one of its timeframe may begin; the label of a bar is its open, so
-    both sides are matched by the ends of the bars, which are given with them, ns UTC.
+    A time bar is closed when the next one of its timeframe may begin; the label of a bar is its open, so
+    both sides are matched by the ends of the bars, which are given with them, ns UTC. Bars that are cut by
+    their ticks end with the last of them. A tick at the end of a time bar comes after it.
     """
     (_, joined, ends), *others = frames
+    timed = "ts_end" not in joined.columns
     joined = joined.with_columns(_end=ends)
     for timeframe, bars, ends in others:
         suffixed = bars.select(pl.all().name.suffix(f"_{timeframe}"), pl.lit(ends).alias("_end"))
-        joined = joined.join_asof(suffixed, on="_end", strategy="backward")
+        exact = not (timed and "ts_end" in bars.columns)
+        joined = joined.join_asof(suffixed, on="_end", strategy="backward", allow_exact_matches=exact)
     return joined.drop("_end")

@@ -12,12 +12,10 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Source};
 use tickwire_core::decode::Decoder;
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
 use tickwire_core::record::{Depth, DepthKind, InstrumentId, NO_TIME};
-use tickwire_core::validate::Rules;
 
 const ID: InstrumentId = InstrumentId(0);
 const DELTAS: usize = 1 << 14;
@@ -70,17 +68,7 @@ fn far() -> Vec<Depth> {
 }
 
 fn engine() -> Arc<Engine> {
-    let spec = Spec {
-        symbol: "CON.F.US.EP.U25".to_owned(),
-        tick_size: 0.25,
-        rules: Rules::default(),
-        sources: vec![Source::Trade],
-        lateness_ns: 0,
-        stamp_arrival: false,
-        capacity: 1 << 10,
-        book_levels: SHOWN,
-        alignment: Alignment::Utc,
-    };
+    let spec = Spec { book_levels: SHOWN, ..Spec::new("CON.F.US.EP.U25", 0.25) };
     Arc::new(Engine::new(vec![spec], &[]))
 }
 

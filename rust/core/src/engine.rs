@@ -11,7 +11,7 @@
 //!
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
-use crate::bars::{Buckets, Source, Timeframe, parent};
+use crate::bars::{Buckets, Kind, Source, Timeframe, parent};
 use crate::book::{Book, LEAST_SNAPSHOT};
 use crate::columns::TradeColumns;
 use crate::decode::Sink;
@@ -30,7 +30,8 @@ use std::sync::{Arc, MutexGuard};
 pub struct Engine {
     index: FxHashMap<Box<str>, InstrumentId>,
     pub(crate) instruments: Box<[Instrument]>,
-    timeframes: Arc<[Timeframe]>,
+    kinds: Arc<[Kind]>,
+    timeframes: Box<[Timeframe]>,
     /// Ticks rejected that belong to no instrument, by reason.
     elsewhere: [AtomicU64; REASONS],
 }
@@ -64,16 +65,17 @@ pub struct Memory {
 }
 
 impl Engine {
-    /// An engine for these instruments. Timeframes are sorted; `retain` gives the closed bars kept
-    /// for each, in the order given here.
+    /// An engine for these instruments and kinds of bars, each with the number of closed bars kept.
+    /// Kinds are sorted. Those that need sizes stay empty where bars are made of quotes, see
+    /// [`Spec::check`].
     #[must_use]
-    pub fn new(instruments: Vec<Spec>, timeframes: &[(Timeframe, usize)]) -> Self {
-        let mut timeframes = timeframes.to_vec();
-        timeframes.sort_by_key(|(timeframe, _)| timeframe.nominal_ns());
-        timeframes.dedup_by_key(|(timeframe, _)| *timeframe);
-        let retain: Arc<[usize]> = timeframes.iter().map(|&(_, retain)| retain).collect();
-        let timeframes: Arc<[Timeframe]> =
-            timeframes.iter().map(|&(timeframe, _)| timeframe).collect();
+    pub fn new(instruments: Vec<Spec>, kinds: &[(Kind, usize)]) -> Self {
+        let mut kinds = kinds.to_vec();
+        kinds.sort_by_key(|(kind, _)| kind.order());
+        kinds.dedup_by_key(|(kind, _)| *kind);
+        let retain: Arc<[usize]> = kinds.iter().map(|&(_, retain)| retain).collect();
+        let kinds: Arc<[Kind]> = kinds.iter().map(|&(kind, _)| kind).collect();
+        let timeframes = kinds.iter().filter_map(|kind| kind.timeframe()).collect();
         let index = instruments
             .iter()
             .enumerate()
@@ -81,9 +83,9 @@ impl Engine {
             .collect();
         let instruments = instruments
             .into_iter()
-            .map(|spec| Instrument::new(spec, &timeframes, Arc::clone(&retain)))
+            .map(|spec| Instrument::new(spec, Arc::clone(&kinds), Arc::clone(&retain)))
             .collect();
-        Self { index, instruments, timeframes, elsewhere: Default::default() }
+        Self { index, instruments, kinds, timeframes, elsewhere: Default::default() }
     }
 
     /// The instrument with this symbol.
@@ -118,7 +120,13 @@ impl Engine {
         (0..buckets.len()).map(|level| parent(buckets, level)).collect()
     }
 
-    /// The timeframes, ascending.
+    /// The kinds of bars, in order: lengths of time first, ascending.
+    #[must_use]
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// Those of the kinds that are lengths of time.
     #[must_use]
     pub fn timeframes(&self) -> &[Timeframe] {
         &self.timeframes
@@ -164,7 +172,7 @@ impl Engine {
     ) -> Result<Vec<RecordBatch>, ArrowError> {
         let shared = self.shared(id);
         if let Some(track) = shared.spec.sources.iter().position(|known| *known == source) {
-            shared.compact(track * self.timeframes.len() + level)?;
+            shared.compact(track * self.kinds.len() + level)?;
         }
         self.snapshot(id).batches(source, level, last, since, partial)
     }
@@ -279,13 +287,34 @@ impl<'a> Session<'a> {
         (&mut current.writer, current.shared)
     }
 
+    /// Does something to an instrument. Should it panic, half of it was done: see
+    /// [`Instrument::recover`].
+    #[inline]
+    pub(crate) fn update<T>(
+        &mut self,
+        id: InstrumentId,
+        work: impl FnOnce(&mut Writer, &'a Shared) -> T,
+    ) -> T {
+        let (writer, shared) = self.enter(id);
+        writer.busy = true;
+        let outcome = work(writer, shared);
+        writer.busy = false;
+        outcome
+    }
+
     /// Shows readers what was done, and wakes those who wait for it.
     pub(crate) fn leave(&mut self) {
         if let Some(Current { shared, mut writer, counts, .. }) = self.current.take() {
+            // A panic has come in the middle: what is half done is not for readers.
+            if writer.busy {
+                return;
+            }
+            writer.busy = true;
             let (accepted, rejected) = writer.counts();
             self.receipt.accepted += accepted - counts.0;
             self.receipt.rejected += rejected - counts.1;
             let activity = writer.publish(shared);
+            writer.busy = false;
             drop(writer);
             shared.watchers.raise(activity.ticks, activity.bars);
         }
@@ -297,8 +326,7 @@ impl<'a> Session<'a> {
     /// Why it was rejected.
     #[inline]
     pub fn push_trade(&mut self, id: InstrumentId, trade: &Trade) -> Result<(), Reason> {
-        let (writer, shared) = self.enter(id);
-        writer.trade(shared, trade)
+        self.update(id, |writer, shared| writer.trade(shared, trade))
     }
 
     /// Applies columns of trades; the same as [`push_trade`](Self::push_trade) for each row.
@@ -306,8 +334,7 @@ impl<'a> Session<'a> {
         let mut first = 0;
         while first < columns.len() {
             let end = columns.len().min(first + PUBLISH_EVERY as usize);
-            let (writer, shared) = self.enter(id);
-            writer.trades(shared, columns, first..end);
+            self.update(id, |writer, shared| writer.trades(shared, columns, first..end));
             if let Some(current) = &mut self.current {
                 current.left = current.left.saturating_sub((end - first - 1) as u32);
             }
@@ -321,8 +348,7 @@ impl<'a> Session<'a> {
     /// Why it was rejected.
     #[inline]
     pub fn push_quote(&mut self, id: InstrumentId, quote: &Quote) -> Result<(), Reason> {
-        let (writer, shared) = self.enter(id);
-        writer.quote(shared, quote)
+        self.update(id, |writer, shared| writer.quote(shared, quote))
     }
 
     /// Counts a tick that cannot be applied, for an instrument or for none.
@@ -337,6 +363,25 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether a trade that its feed has given this number is the first of it; if it is not, it is
+    /// counted as a second copy. See [`ids`](crate::ids).
+    pub fn is_new_trade(&mut self, id: InstrumentId, number: i64) -> bool {
+        let is_new = self.enter(id).0.trade_ids.is_new(number);
+        if !is_new {
+            self.duplicate(id);
+        }
+        is_new
+    }
+
+    /// The same of a quote.
+    pub fn is_new_quote(&mut self, id: InstrumentId, number: i64) -> bool {
+        let is_new = self.enter(id).0.quote_ids.is_new(number);
+        if !is_new {
+            self.duplicate(id);
+        }
+        is_new
+    }
+
     /// Counts a second copy of a tick.
     pub(crate) fn duplicate(&mut self, id: InstrumentId) {
         self.enter(id).0.duplicate();
@@ -346,8 +391,7 @@ impl<'a> Session<'a> {
     /// Closes, for all instruments, every bar that ends at or before `now_ns`.
     pub fn advance(&mut self, now_ns: i64) {
         for id in self.engine.ids() {
-            let (writer, shared) = self.enter(id);
-            writer.advance(shared, now_ns);
+            self.update(id, |writer, shared| writer.advance(shared, now_ns));
         }
     }
 }
@@ -382,8 +426,7 @@ impl Sink for Session<'_> {
     #[inline]
     fn depths(&mut self, instrument: InstrumentId, message: &[Depth]) {
         if message.len() >= LEAST_SNAPSHOT {
-            let (writer, shared) = self.enter(instrument);
-            writer.begin_book(shared, message);
+            self.update(instrument, |writer, shared| writer.begin_book(shared, message));
         }
     }
 

@@ -23,7 +23,11 @@ pub(crate) const QUOTE: usize = QUOTE_COUNT + 1;
 pub(crate) const DEPTH_COUNT: usize = QUOTE + Quote::WORDS;
 /// Ticks that came a second time, on another connection.
 pub(crate) const DUPLICATES: usize = DEPTH_COUNT + 1;
-const LEVELS: usize = DUPLICATES + 1;
+/// Late ticks that have changed closed bars.
+pub(crate) const REVISED: usize = DUPLICATES + 1;
+/// How far the clock of this machine is ahead of the venue's, ns.
+pub(crate) const CLOCK_OFFSET: usize = REVISED + 1;
+const LEVELS: usize = CLOCK_OFFSET + 1;
 
 // Behind the levels, once depth has come: the book.
 

@@ -4,16 +4,19 @@
 //! the time by the caller.
 #![forbid(unsafe_code)]
 
+pub mod aggregator;
 pub mod bars;
 pub mod book;
 pub mod calendar;
 pub mod cell;
+mod clock;
 pub mod columns;
 pub mod decode;
 pub mod engine;
 pub mod feed;
 mod grid;
 mod history;
+pub mod ids;
 mod instrument;
 pub mod judged;
 mod layout;
@@ -35,4 +38,4 @@ pub mod validate;
 pub mod websocket;
 
 pub use history::{History, HistoryError, Revised};
-pub use instrument::Spec;
+pub use instrument::{NoSizes, Spec};

@@ -114,6 +114,16 @@ impl Sessions {
         (ts < self.closes[row]).then(|| (self.opens.times()[row], self.closes[row]))
     }
 
+    /// The first moment from `ts` on at which the market is open, ns UTC. Where the table ends, it is
+    /// always open.
+    #[must_use]
+    pub fn next_open(&self, ts: i64) -> i64 {
+        let opens = self.opens.times();
+        let count = self.opens.count(ts);
+        let inside = count > 0 && ts < self.closes[count - 1];
+        if inside || count == 0 || count == opens.len() { ts } else { opens[count] }
+    }
+
     /// The trading day that holds `ts`, ns UTC.
     #[must_use]
     pub fn day(&self, ts: i64) -> TradingDay {

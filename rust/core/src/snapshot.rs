@@ -4,7 +4,7 @@
 //! Taking a snapshot copies a few hundred words and delays nobody.
 
 use crate::bars::bar::OpenBar;
-use crate::bars::{Bar, Buckets, Source, parent};
+use crate::bars::{Bar, Buckets, Kind, Source, still_open};
 use crate::book::BookView;
 use crate::instrument::Shared;
 use crate::layout::{self, Layout};
@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub struct Snapshot {
     view: Arc<View>,
     words: Vec<u64>,
+    kinds: Arc<[Kind]>,
     buckets: Arc<[Buckets]>,
     sources: Vec<Source>,
 }
@@ -45,6 +46,8 @@ pub struct Counters {
     pub duplicates: u64,
     /// Lasting differences between the best prices of the order book and those of the quotes.
     pub book_disagreements: u64,
+    /// Late ticks among the accepted, which have changed closed bars.
+    pub revised: u64,
 }
 
 impl Counters {
@@ -63,6 +66,7 @@ impl Counters {
         self.depth += other.depth;
         self.duplicates += other.duplicates;
         self.book_disagreements += other.book_disagreements;
+        self.revised += other.revised;
         for reason in Reason::ALL {
             self.rejected[*reason as usize] += other.rejected[*reason as usize];
             self.flagged[*reason as usize] += other.flagged[*reason as usize];
@@ -84,13 +88,20 @@ impl Snapshot {
             return Self {
                 view,
                 words,
+                kinds: Arc::clone(&shared.kinds),
                 buckets: Arc::clone(&shared.buckets),
                 sources: shared.spec.sources.clone(),
             };
         }
     }
 
-    /// The buckets of each timeframe, ascending.
+    /// The kinds of bars, in order: lengths of time first, ascending.
+    #[must_use]
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// The buckets of each length of time, ascending.
     #[must_use]
     pub fn buckets(&self) -> &[Buckets] {
         &self.buckets
@@ -118,6 +129,7 @@ impl Snapshot {
             book_disagreements: self
                 .book_words()
                 .map_or(0, |(_, words)| BookView::counts_in(words).disagreements),
+            revised: self.words[layout::REVISED],
         }
     }
 
@@ -166,12 +178,20 @@ impl Snapshot {
         (time != NO_TIME).then_some(time)
     }
 
+    /// How far the clock of this machine is ahead of the venue's, ns, as far as arrivals can tell: by
+    /// those of trades, or else of quotes.
+    #[must_use]
+    pub fn clock_offset_ns(&self) -> Option<i64> {
+        let offset = self.words[layout::CLOCK_OFFSET] as i64;
+        (offset != NO_TIME).then_some(offset)
+    }
+
     fn track(&self, source: Source) -> Option<usize> {
         self.sources.iter().position(|known| *known == source)
     }
 
     fn series(&self, track: usize, level: usize) -> &Series {
-        &self.view.series[track * self.buckets.len() + level]
+        &self.view.series[track * self.kinds.len() + level]
     }
 
     fn appended(&self, track: usize, level: usize) -> u64 {
@@ -189,24 +209,15 @@ impl Snapshot {
     #[must_use]
     pub fn open_bars(&self, source: Source, level: usize) -> Vec<Bar> {
         let Some(track) = self.track(source) else { return Vec::new() };
-        let mut merged: Vec<OpenBar> = Vec::new();
-        // The largest timeframe holds the oldest closed parts; the smaller ones continue it.
-        let mut chain = Some(level);
-        while let Some(current) = chain {
-            for part in self.held(track, current) {
-                let bucket = self.buckets[level].bucket(part.start);
-                match merged.binary_search_by_key(&bucket.0, |bar| bar.start) {
-                    Ok(index) => merged[index].merge(&part),
-                    Err(index) => merged.insert(index, part.within(bucket)),
-                }
-            }
-            chain = parent(&self.buckets, current);
-        }
-        // What is still open is not complete, whatever it has seen so far.
-        merged.iter().map(|bar| Bar { complete: false, ..bar.close() }).collect()
+        let open = if level < self.buckets.len() {
+            still_open(&self.buckets, level, |held| self.held(track, held))
+        } else {
+            self.held(track, level).collect()
+        };
+        open.iter().map(OpenBar::so_far).collect()
     }
 
-    /// What a level of the ladder holds itself.
+    /// What a level holds itself.
     fn held(&self, track: usize, level: usize) -> impl Iterator<Item = OpenBar> {
         let at = self.view.layout.level(track, level);
         let open = self.words[at + 1] as usize;

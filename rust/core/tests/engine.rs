@@ -245,8 +245,10 @@ fn one_stamp_from_the_future_closes_nothing() {
     push(&engine, [trade(MONDAY + 2, 100.0, 1.0)]);
     assert!(labels(&engine, 0).is_empty());
     assert_eq!(open(&engine.snapshot(ID), 0).len(), 2);
-    push(&engine, [trade(MONDAY + 5 * HOUR + 1, 100.0, 1.0)]);
-    assert_eq!(labels(&engine, 0), [MONDAY], "a second one is believed");
+    push(&engine, [trade(MONDAY + 5 * HOUR + 1, 100.0, 1.0), trade(MONDAY + 3, 100.0, 1.0)]);
+    assert!(labels(&engine, 0).is_empty(), "nor does another one, by itself");
+    push(&engine, [5, 6].map(|tick| trade(MONDAY + 5 * HOUR + tick, 100.0, 1.0)));
+    assert_eq!(labels(&engine, 0), [MONDAY], "two in a row are believed");
 }
 
 #[test]
@@ -434,6 +436,6 @@ fn memory_is_taken_when_it_is_used() {
     assert_eq!((engine.memory().rings, engine.memory().bars), (0, 0));
     push(&engine, (0..100).map(|second| live(MONDAY + second * SECOND, 100.0, 1.0)));
     assert_eq!(engine.memory().rings, 100 * 5 * 8);
-    assert_eq!(engine.memory().bars, 99 * 8 * 8);
+    assert_eq!(engine.memory().bars, 99 * 9 * 8);
     assert!(engine.memory().fixed > 0);
 }

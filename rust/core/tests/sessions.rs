@@ -29,6 +29,23 @@ fn a_span_holds_its_open_and_not_its_close() {
 }
 
 #[test]
+fn the_next_open_is_now_while_the_market_is_open() {
+    let table = table();
+    let open = 9 * DAY + 22 * HOUR;
+    for (ts, next) in [
+        (open, open),
+        (10 * DAY + 11 * HOUR - 1, 10 * DAY + 11 * HOUR - 1),
+        (10 * DAY + 11 * HOUR, 10 * DAY + 13 * HOUR),
+        (12 * DAY, 13 * DAY + 8 * HOUR),
+        // Where nothing is known, nothing is closed.
+        (0, 0),
+        (20 * DAY, 20 * DAY),
+    ] {
+        assert_eq!(table.next_open(ts), next);
+    }
+}
+
+#[test]
 fn a_day_lasts_until_the_next_one_opens() {
     let table = table();
     let eleventh = TradingDay {

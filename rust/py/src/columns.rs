@@ -137,6 +137,17 @@ impl<'a> Instruments<'a> {
     }
 }
 
+/// What the feed itself has numbered the rows with, if it has.
+#[derive(Clone, Copy)]
+pub(crate) struct Numbers<'a>(pub(crate) Option<&'a [i64]>);
+
+impl Numbers<'_> {
+    /// The number of a row. The least integer stands for none.
+    pub(crate) fn of(self, row: usize) -> Option<i64> {
+        self.0.map(|numbers| numbers[row]).filter(|&number| number != i64::MIN)
+    }
+}
+
 /// Quotes of any instruments. A price or size that is absent is NaN.
 pub(crate) struct QuoteColumns<'a> {
     pub(crate) ts_event: &'a [i64],

@@ -28,8 +28,20 @@ pub(crate) fn counters<'py>(py: Python<'py>, counters: &Counters) -> PyResult<Bo
     dict.set_item("depth", counters.depth)?;
     dict.set_item("duplicates", counters.duplicates)?;
     dict.set_item("book_disagreements", counters.book_disagreements)?;
+    dict.set_item("revised", counters.revised)?;
     dict.set_item("rejections", by_reason(py, &counters.rejected)?)?;
     dict.set_item("flags", by_reason(py, &counters.flagged)?)?;
+    Ok(dict)
+}
+
+/// The counts of an instrument, or of all, and how far this machine's clock is ahead of the venue's.
+pub(crate) fn stats<'py>(
+    py: Python<'py>,
+    counts: &Counters,
+    clock_offset_ns: Option<i64>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = counters(py, counts)?;
+    dict.set_item("clock_offset_ns", clock_offset_ns)?;
     Ok(dict)
 }
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use numpy::{PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use tickwire_core::bars::{Bar, Timeframe};
+use tickwire_core::HistoryError;
+use tickwire_core::bars::{Bar, Kind, Timeframe};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::{Engine, Session};
 use tickwire_core::record::{Depth, InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Counters;
 
 use crate::book::Book;
-use crate::columns::{BarColumns, Instruments, QuoteColumns, Rows, Times};
+use crate::columns::{BarColumns, Instruments, Numbers, QuoteColumns, Rows, Times};
 use crate::counts;
 use crate::errors::{self, ConfigError, DataError};
 use crate::frame::frame;
@@ -52,11 +53,17 @@ impl PyEngine {
         instruments: Vec<SpecArg>,
         timeframes: Vec<(String, usize)>,
     ) -> PyResult<Self> {
-        let instruments = instruments.into_iter().map(SpecArg::build).collect::<PyResult<_>>()?;
+        let instruments: Vec<_> =
+            instruments.into_iter().map(SpecArg::build).collect::<PyResult<_>>()?;
         let timeframes: Vec<_> = timeframes
             .iter()
-            .map(|(text, retain)| Ok((specs::timeframe(text)?, *retain)))
+            .map(|(text, retain)| Ok((specs::kind(text)?, *retain)))
             .collect::<PyResult<_>>()?;
+        let kinds: Vec<Kind> = timeframes.iter().map(|&(kind, _)| kind).collect();
+        instruments
+            .iter()
+            .try_for_each(|spec| spec.check(&kinds))
+            .map_err(|error| ConfigError::new_err(error.to_string()))?;
         let core = Arc::new(Engine::new(instruments, &timeframes));
         Ok(Self {
             names: Names::new(py, Arc::clone(&core)),
@@ -71,7 +78,8 @@ impl PyEngine {
         PyTuple::new(py, self.names.symbols())
     }
 
-    /// The timeframes, from the smallest to the largest.
+    /// The timeframes: lengths of time from the smallest to the largest, then trades, volume, notional,
+    /// range and Renko.
     #[getter]
     fn timeframes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.names.timeframes())
@@ -176,6 +184,7 @@ impl PyEngine {
         size: PyReadonlyArray1<'_, f64>,
         side: Option<PyReadonlyArray1<'_, i8>>,
         ts_recv: Option<PyReadonlyArray1<'_, i64>>,
+        numbers: Option<PyReadonlyArray1<'_, i64>>,
     ) -> PyResult<Py<Receipt>> {
         let rows = Rows { name: "ts_event", count: ts_event.len() };
         let codes = rows.optional("symbol", codes.as_ref())?;
@@ -187,10 +196,15 @@ impl PyEngine {
             size: rows.column("size", &size)?,
             side: rows.optional("side", side.as_ref())?,
         };
-        let work = |session: &mut Session<'_>| match instruments.only() {
-            Some(id) => session.push_trades(id, &columns),
-            None => instruments
-                .each(session, rows, |session, id, row| session.push_trade(id, &columns.row(row))),
+        let numbers = Numbers(rows.optional("tick_id", numbers.as_ref())?);
+        let work = |session: &mut Session<'_>| match (instruments.only(), numbers) {
+            (Some(id), Numbers(None)) => session.push_trades(id, &columns),
+            _ => instruments.each(session, rows, |session, id, row| {
+                if numbers.of(row).is_none_or(|number| session.is_new_trade(id, number)) {
+                    session.push_trade(id, &columns.row(row))?;
+                }
+                Ok(())
+            }),
         };
         Receipt::new(py, &session::write(&self.core, py, rows.count < RELEASE_GIL_ROWS, work).1)
     }
@@ -209,6 +223,7 @@ impl PyEngine {
         ask_size: Option<PyReadonlyArray1<'_, f64>>,
         last: Option<PyReadonlyArray1<'_, f64>>,
         ts_recv: Option<PyReadonlyArray1<'_, i64>>,
+        numbers: Option<PyReadonlyArray1<'_, i64>>,
     ) -> PyResult<Py<Receipt>> {
         let rows = Rows { name: "ts_event", count: ts_event.len() };
         let codes = rows.optional("symbol", codes.as_ref())?;
@@ -222,9 +237,14 @@ impl PyEngine {
             ask_size: rows.optional("ask_size", ask_size.as_ref())?,
             last: rows.optional("last", last.as_ref())?,
         };
+        let numbers = Numbers(rows.optional("tick_id", numbers.as_ref())?);
         let work = |session: &mut Session<'_>| {
-            instruments
-                .each(session, rows, |session, id, row| session.push_quote(id, &columns.row(row)));
+            instruments.each(session, rows, |session, id, row| {
+                if numbers.of(row).is_none_or(|number| session.is_new_quote(id, number)) {
+                    session.push_quote(id, &columns.row(row))?;
+                }
+                Ok(())
+            });
         };
         Receipt::new(py, &session::write(&self.core, py, rows.count < RELEASE_GIL_ROWS, work).1)
     }
@@ -270,13 +290,14 @@ impl PyEngine {
         let (history, revised) = session::write(&self.core, py, false, work)
             .0
             .map_err(|error| errors::history(&error))?;
-        let bar =
-            |(timeframe, bar): &(Timeframe, Bar)| self.names.bar(py, id, *timeframe, source, bar);
+        let bar = |(timeframe, bar): &(Timeframe, Bar)| {
+            self.names.bar(py, id, (*timeframe).into(), source, bar)
+        };
         Ok((counts::history(py, &history)?, revised.iter().map(bar).collect()))
     }
 
     /// Start and end of the bar of an instrument that `ts` belongs to, ns UTC: two ints, or of a
-    /// column of times two columns.
+    /// column of times two columns. Only for lengths of time.
     fn bar_span<'py>(
         &self,
         py: Python<'py>,
@@ -284,7 +305,10 @@ impl PyEngine {
         timeframe: &str,
         ts: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let buckets = &self.core.buckets(self.names.find(symbol)?)[self.names.level(timeframe)?];
+        let (id, level) = (self.names.find(symbol)?, self.names.level(timeframe)?);
+        let Some(buckets) = self.core.buckets(id).get(level) else {
+            return Err(errors::history(&HistoryError::NotTime(self.core.kinds()[level])));
+        };
         match Times::of("ts", ts)? {
             Times::One(ts) => buckets.bucket(ts).into_pyobject(py),
             Times::Column(column) => {
@@ -303,8 +327,8 @@ impl PyEngine {
         }
     }
 
-    /// Each timeframe, from the smallest to the largest, with the smaller one whose bars an
-    /// instrument's bars are put together from; None where they are made of ticks.
+    /// Each length of time among the timeframes, from the smallest to the largest, with the smaller one
+    /// whose bars an instrument's bars are put together from; None where they are made of ticks.
     fn parents(&self, symbol: &str) -> PyResult<Vec<(String, Option<String>)>> {
         let name = |level: usize| self.core.timeframes()[level].to_string();
         let parents = self.core.parents(self.names.find(symbol)?).into_iter().enumerate();
@@ -436,12 +460,19 @@ impl PyEngine {
     }
 
     /// Counts of ticks, of one instrument or of everything that came: received, accepted, rejected,
-    /// trades, quotes, depth, duplicates, book_disagreements, and rejections and flags by reason.
+    /// trades, quotes, depth, duplicates, revised, book_disagreements, and rejections and flags by reason.
     /// received == accepted + rejected; duplicates, which a second connection has brought, are none of
-    /// these.
+    /// these. Revised are the accepted ticks that came late and changed closed bars. clock_offset_ns says
+    /// how far the clock that ts_recv is of is ahead of the venue's, as far as arrivals can tell (of all
+    /// instruments, the least), or is None.
     #[pyo3(signature = (symbol=None))]
     fn stats<'py>(&self, py: Python<'py>, symbol: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
-        counts::counters(py, &self.counters(symbol)?)
+        let Some(symbol) = symbol else {
+            let offsets = self.core.ids().filter_map(|id| self.core.snapshot(id).clock_offset_ns());
+            return counts::stats(py, &self.core.counters(), offsets.min());
+        };
+        let snapshot = self.core.snapshot(self.names.find(symbol)?);
+        counts::stats(py, &snapshot.counters(), snapshot.clock_offset_ns())
     }
 
     /// Bytes of memory in use: rings (as far as filled), bars, books, fixed, total.

@@ -1,6 +1,7 @@
 //! `tickwire._core`: convert arguments, release the GIL, call the core, convert the result.
 //! No market rule lives here.
 
+mod aggregator;
 mod book;
 mod calendar;
 mod columns;
@@ -29,7 +30,9 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("debug_build", cfg!(debug_assertions))?;
+    module.add_function(wrap_pyfunction!(specs::timeframe_name, module)?)?;
     module.add_class::<engine::PyEngine>()?;
+    module.add_class::<aggregator::PyAggregator>()?;
     module.add_class::<calendar::Zone>()?;
     module.add_class::<sessions::Sessions>()?;
     module.add_class::<feed::Feed>()?;

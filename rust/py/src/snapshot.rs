@@ -6,7 +6,7 @@ use tickwire_core::record::InstrumentId;
 use tickwire_core::snapshot::Snapshot as Core;
 
 use crate::book::Book;
-use crate::counts::counters;
+use crate::counts::stats;
 use crate::engine::PyEngine;
 use crate::frame::frame;
 use crate::records::{Bar, Quote, Trade};
@@ -67,7 +67,7 @@ impl Snapshot {
     /// Counts of ticks, as of `Engine.stats(symbol)`.
     #[getter]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        counters(py, &self.core.counters())
+        stats(py, &self.core.counters(), self.core.clock_offset_ns())
     }
 
     /// The time up to which bars are closed, int ns UTC, or None before the first tick.
@@ -82,8 +82,7 @@ impl Snapshot {
         let names = self.engine.get().names();
         let (level, source) = (names.level(timeframe)?, specs::source(source)?);
         let bar = self.core.closed_bar(source, level);
-        let timeframe = self.core.buckets()[level].timeframe();
-        Ok(bar.map(|bar| names.bar(py, self.id, timeframe, source, &bar)))
+        Ok(bar.map(|bar| names.bar(py, self.id, self.core.kinds()[level], source, &bar)))
     }
 
     /// The bars of a timeframe that are still open, oldest first: none, one, or several where late
@@ -92,9 +91,9 @@ impl Snapshot {
     fn open_bars(&self, py: Python<'_>, timeframe: &str, source: &str) -> PyResult<Vec<Bar>> {
         let names = self.engine.get().names();
         let (level, source) = (names.level(timeframe)?, specs::source(source)?);
-        let timeframe = self.core.buckets()[level].timeframe();
+        let kind = self.core.kinds()[level];
         let bars = self.core.open_bars(source, level);
-        Ok(bars.iter().map(|bar| names.bar(py, self.id, timeframe, source, bar)).collect())
+        Ok(bars.iter().map(|bar| names.bar(py, self.id, kind, source, bar)).collect())
     }
 
     /// The bars of a timeframe as a polars.DataFrame; see `Engine.bars`.

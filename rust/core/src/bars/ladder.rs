@@ -8,8 +8,9 @@
 //! bar's end. Several bars of the smallest timeframe may be open at once, because ticks may be
 //! allowed to come late, and because one with a stamp from the future must not close anything.
 
-use super::bar::OpenBar;
+use super::bar::{OpenBar, Print};
 use super::buckets::{Buckets, parent};
+use super::flats::{Empty, Flats};
 use super::gaps::Gaps;
 use crate::record::NO_TIME;
 
@@ -29,6 +30,8 @@ struct Level {
     /// What is missing; a bar that overlaps it is not complete. Each level has its own, because
     /// history may fill a gap of some timeframes only.
     gaps: Gaps,
+    /// Where bars without ticks are filled, and ticks enter the level.
+    flats: Option<Flats>,
 }
 
 impl Level {
@@ -70,6 +73,12 @@ impl Level {
         (count, false)
     }
 
+    /// The next bar that is to be filled without ticks, and its price.
+    #[inline]
+    fn flat_due(&self) -> Option<((i64, i64), f64)> {
+        self.flats.as_ref()?.due(&self.buckets)
+    }
+
     #[cold]
     fn add_elsewhere(&mut self, ts: i64, price: f64, size: f64) {
         let bucket = self.buckets.bucket(ts);
@@ -95,7 +104,7 @@ pub(crate) struct Ladder {
 
 impl Ladder {
     /// A ladder over timeframes in ascending order.
-    pub(crate) fn new(buckets: &[Buckets]) -> Self {
+    pub(crate) fn new(buckets: &[Buckets], empty: &Empty) -> Self {
         let mut levels: Vec<Level> = buckets
             .iter()
             .map(|buckets| Level {
@@ -103,13 +112,17 @@ impl Ladder {
                 children: Vec::new(),
                 open: Vec::new(),
                 gaps: Gaps::default(),
+                flats: None,
             })
             .collect();
         let mut roots = Vec::new();
         for index in 0..levels.len() {
             match parent(buckets, index) {
                 Some(parent) => levels[parent].children.push(index),
-                None => roots.push(index),
+                None => {
+                    levels[index].flats = Flats::new(empty);
+                    roots.push(index);
+                }
             }
         }
         Self { levels, roots, earliest_end: i64::MAX, joined: None }
@@ -162,12 +175,14 @@ impl Ladder {
     }
 
     /// Adds the ticks from the first on that enter one bar, the newest of the only root or a new one
-    /// after it, of ticks of which none is earlier than the one before. Returns how many those are,
+    /// after it (all, where there is no timeframe), of ticks of which none is earlier than the one before. Returns how many those are,
     /// and whether nothing but the newest open bar changed.
     #[inline]
     pub(crate) fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) -> (usize, bool) {
         match (self.roots.as_slice(), self.levels.first_mut()) {
             ([_], Some(level)) => level.add_run(ts, price, size),
+            // No timeframe at all.
+            (_, None) => (ts.len(), true),
             _ => (0, true),
         }
     }
@@ -196,14 +211,36 @@ impl Ladder {
     fn close_level(&mut self, index: usize, closing_time: i64, out: &mut impl Closed) {
         let due = |bar: &&OpenBar| bar.end <= closing_time;
         let count = self.levels[index].open.iter().take_while(due).count();
-        if count == 0 {
-            return;
+        if count > 0 {
+            for position in 0..count {
+                let mut bar = self.levels[index].open[position];
+                self.fill_flats(index, bar.start, out);
+                self.emit(index, &mut bar, out);
+                if let Some(flats) = &mut self.levels[index].flats {
+                    flats.closed(bar.end, bar.close);
+                }
+            }
+            self.levels[index].open.drain(..count);
         }
-        for position in 0..count {
-            let mut bar = self.levels[index].open[position];
-            self.emit(index, &mut bar, out);
+        self.fill_flats(index, closing_time, out);
+    }
+
+    /// Closes the bars without ticks that end by then, where those are filled.
+    #[inline]
+    fn fill_flats(&mut self, index: usize, until: i64, out: &mut impl Closed) {
+        while let Some((bucket, close)) = self.levels[index].flat_due() {
+            // The last bucket of all ends where time does.
+            if bucket.1 > until || bucket.1 == i64::MAX {
+                return;
+            }
+            let missing = self.in_gap(index, bucket.0, bucket.1);
+            if let Some(flats) = self.flats_mut(index) {
+                if missing { flats.unknown() } else { flats.filled(bucket.1) }
+            }
+            if !missing {
+                self.emit(index, &mut OpenBar::flat(bucket, close), out);
+            }
         }
-        self.levels[index].open.drain(..count);
     }
 
     fn emit(&mut self, index: usize, bar: &mut OpenBar, out: &mut impl Closed) {
@@ -247,6 +284,65 @@ impl Ladder {
             level.gaps.add(start.unwrap_or(i64::MIN), end);
         }
         start.filter(|&start| start < end)
+    }
+
+    /// Says that there are ready bars, the last of which ends at `end`; `close` is its own, if it is of
+    /// this level or of one rolled up from it. Matters to levels that ticks enter.
+    pub(crate) fn told(&mut self, root: usize, end: i64, close: Option<f64>, closing_time: i64) {
+        let closed_until = self.bucket(root, closing_time).0;
+        if let Some(flats) = self.flats_mut(root) {
+            match close {
+                Some(close) => flats.told(end, close, closed_until),
+                None => flats.unknown(),
+            }
+        }
+    }
+
+    /// Whether bars without ticks are filled.
+    pub(crate) fn fills(&self) -> bool {
+        self.roots.first().is_some_and(|&root| self.levels[root].flats.is_some())
+    }
+
+    /// How far a level that ticks enter is filled, where it is.
+    pub(crate) fn flats_mut(&mut self, root: usize) -> Option<&mut Flats> {
+        self.levels[root].flats.as_mut()
+    }
+
+    /// The bucket of a level that holds a time.
+    pub(crate) fn bucket(&self, level: usize, ts: i64) -> (i64, i64) {
+        self.levels[level].buckets.bucket(ts)
+    }
+
+    /// The larger levels that bars of this one are merged into.
+    pub(crate) fn children(&self, level: usize) -> &[usize] {
+        &self.levels[level].children
+    }
+
+    /// Adds a tick to one of the levels that ticks enter.
+    pub(crate) fn add_to(&mut self, root: usize, tick: &Print) {
+        self.levels[root].add(tick.ts, tick.price, tick.size);
+    }
+
+    /// The closed parts that a rolled-up level holds of a bucket, none of which may be there yet: then
+    /// they are made of this tick, which is the only one.
+    pub(crate) fn parts_or(
+        &mut self,
+        level: usize,
+        bucket: (i64, i64),
+        tick: &Print,
+    ) -> Option<&mut OpenBar> {
+        debug_assert!(!self.roots.contains(&level), "ticks of a root would be lost");
+        if self.levels[level].open.is_empty() {
+            let only = OpenBar::of_tick(bucket, tick.ts, tick.price, tick.size);
+            self.set_parts(level, Some(only));
+            return None;
+        }
+        self.levels[level].open.first_mut()
+    }
+
+    /// The closed parts that a rolled-up level holds.
+    pub(crate) fn parts_mut(&mut self, level: usize) -> Option<&mut OpenBar> {
+        self.levels[level].open.first_mut()
     }
 
     /// Says that all of `[start, end)` is known at a level; whether anything of it was missing.

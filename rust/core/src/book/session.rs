@@ -11,15 +11,15 @@ impl Session<'_> {
     /// # Errors
     /// Why it was rejected.
     pub fn push_depth(&mut self, id: InstrumentId, depth: &Depth) -> Result<(), Reason> {
-        let (writer, shared) = self.enter(id);
-        writer.depth(shared, depth)
+        self.update(id, |writer, shared| writer.depth(shared, depth))
     }
 
     /// Counts a depth delta, of which the book hears otherwise.
     pub(crate) fn count_depth(&mut self, id: InstrumentId, depth: &Depth) -> Result<(), Reason> {
-        let (writer, shared) = self.enter(id);
-        let depth = writer.dated_depth(shared, depth);
-        writer.count_depth(shared, &depth)
+        self.update(id, |writer, shared| {
+            let depth = writer.dated_depth(shared, depth);
+            writer.count_depth(shared, &depth)
+        })
     }
 
     /// Applies a depth delta that was counted otherwise: to `book`, or else to the instrument's.
@@ -29,19 +29,19 @@ impl Session<'_> {
         depth: &Depth,
         book: Option<&mut Book>,
     ) {
-        let (writer, shared) = self.enter(id);
-        let depth = writer.dated_depth(shared, depth);
-        let judged = writer.check_depth(&depth);
-        match book {
-            Some(book) => book.follow(&depth, judged.is_ok()),
-            None => writer.follow_depth(shared, &depth, judged),
-        }
+        self.update(id, |writer, shared| {
+            let depth = writer.dated_depth(shared, depth);
+            let judged = writer.check_depth(&depth);
+            match book {
+                Some(book) => book.follow(&depth, judged.is_ok()),
+                None => writer.follow_depth(shared, &depth, judged),
+            }
+        });
     }
 
     /// Puts another connection's book in the place of the instrument's.
     pub(crate) fn replace_book(&mut self, id: InstrumentId, book: Book) {
-        let (writer, shared) = self.enter(id);
-        writer.replace_book(shared, book);
+        self.update(id, |writer, shared| writer.replace_book(shared, book));
     }
 
     /// An empty book for an instrument.
@@ -51,6 +51,6 @@ impl Session<'_> {
 
     /// Says that depth deltas were lost: the book is void until it is sent anew.
     pub fn void_book(&mut self, id: InstrumentId) {
-        self.enter(id).0.void_book();
+        self.update(id, |writer, _| writer.void_book());
     }
 }

@@ -1,12 +1,21 @@
 //! What a ready bar must be, and what is said of one that is not.
 
-use crate::bars::{Bar, Buckets, Timeframe};
+use crate::bars::{Bar, Buckets, Kind, Timeframe};
 use crate::record::NO_TIME;
 use arrow_schema::ArrowError;
 
 /// Why bars were refused. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
+    /// An update of the instrument has failed inside before.
+    #[error(
+        "{symbol} is stopped, because an update of it has failed inside, which is a defect of tickwire; \
+         make a new engine, and please report the panic"
+    )]
+    Stopped {
+        /// The instrument.
+        symbol: String,
+    },
     /// The engine does not make bars of this source for the instrument.
     #[error("{symbol} has no {source_name} bars; give the instrument that source to keep them")]
     NoSource {
@@ -15,6 +24,12 @@ pub enum HistoryError {
         /// The source asked for.
         source_name: &'static str,
     },
+    /// Bars that are no lengths of time.
+    #[error(
+        "timeframe: got \"{0}\", expected a length of time such as \"1m\"; bars that are cut by their ticks \
+         are made of ticks alone"
+    )]
+    NotTime(Kind),
     /// No label.
     #[error("row {row}: the bar has no time")]
     NoTime {

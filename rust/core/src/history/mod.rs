@@ -11,6 +11,8 @@
 //!   given with them: where there is none, nothing was traded. Gaps in it are filled with that, in
 //!   their timeframe and in those that are rolled up from it. A larger bar is complete once all of
 //!   its parts are and no gap is left in it.
+//! - Bars that are cut by their ticks are made of ticks alone: history leaves them as they are, and a
+//!   gap in one stays.
 //! - History that ends after everything known so far moves the watermark to its end.
 
 mod check;
@@ -74,8 +76,12 @@ impl Session<'_> {
         replace: bool,
         span: Option<(i64, i64)>,
     ) -> Result<(History, Revised), HistoryError> {
+        // What this session has changed so far must stand in the series.
+        self.leave();
         let (writer, shared) = self.enter(id);
-        let buckets = &shared.buckets[level];
+        let Some(buckets) = shared.buckets.get(level) else {
+            return Err(HistoryError::NotTime(shared.kinds[level]));
+        };
         bars.sort_by_key(|bar| bar.ts);
         for (row, bar) in bars.iter_mut().enumerate() {
             check(row, bar, buckets)?;
@@ -85,7 +91,9 @@ impl Session<'_> {
             return Err(HistoryError::Twice { row, ts: bars[row].ts });
         }
         let span = known(span, &bars, buckets);
+        writer.busy = true;
         let outcome = writer.history(shared, source, level, &bars, replace, span);
+        writer.busy = false;
         // What this session does next builds on the series as readers see them.
         self.leave();
         outcome
@@ -104,8 +112,8 @@ impl Session<'_> {
         start: Option<i64>,
         end: i64,
     ) -> Result<(), HistoryError> {
-        let (writer, shared) = self.enter(id);
-        let outcome = writer.mark_gap(shared, start, end);
+        self.leave();
+        let outcome = self.update(id, |writer, shared| writer.mark_gap(shared, start, end));
         self.leave();
         outcome
     }
@@ -144,15 +152,21 @@ fn touched(bars: &[Bar], buckets: &Buckets) -> Vec<(i64, i64)> {
 }
 
 /// The buckets of closed bars that a gap has cut, but for those in `known` (ascending).
-fn cut_bars(series: &Series, (start, end): (i64, i64), known: &[(i64, i64)]) -> Vec<(i64, i64)> {
-    let bars = series.range(series.buckets.bucket(start).0, end).into_iter();
+fn cut_bars(
+    series: &Series,
+    buckets: &Buckets,
+    (start, end): (i64, i64),
+    known: &[(i64, i64)],
+) -> Vec<(i64, i64)> {
+    let bars = series.range(buckets.bucket(start).0, end).into_iter();
     let cut = bars.filter(|bar| !bar.complete).map(|bar| (bar.ts, bar.ts_end));
     cut.filter(|bucket| known.binary_search(bucket).is_err()).collect()
 }
 
-/// Bars of one bucket as one.
-fn combine(bars: &[Bar], bucket: (i64, i64)) -> Option<OpenBar> {
-    bars.iter().map(OpenBar::of_closed).fold(None, |whole, part| match whole {
+/// Bars of one bucket as one; where bars without ticks are filled, those say nothing beside others.
+fn combine(bars: &[Bar], bucket: (i64, i64), fills: bool) -> Option<OpenBar> {
+    let part = |bar: &Bar| OpenBar::of_closed(bar, fills);
+    bars.iter().map(part).fold(None, |whole, part| match whole {
         Some(mut whole) => {
             OpenBar::merge(&mut whole, &part);
             Some(whole)
@@ -173,6 +187,23 @@ fn made_of(bar: &Bar, smaller: Option<OpenBar>) -> bool {
     })
 }
 
+impl Stream {
+    /// Has the levels that ticks enter go on filling from the last of ready bars, where that says what
+    /// their last price was. Where it only says that time has passed, they know none any more.
+    fn tell_flats(&mut self, levels: &[Buckets], (position, level): (usize, usize), last: &Bar) {
+        let closing_time = self.watermark.closing_time();
+        for (other, track) in self.tracks.iter_mut().enumerate() {
+            for root in 0..levels.len() {
+                let concerned = root == level || rolls_up(levels, root, level);
+                let close = (other == position && concerned).then_some(last.close);
+                if close.is_some() || last.ts_end > closing_time {
+                    track.ladder.told(root, last.ts_end, close, closing_time);
+                }
+            }
+        }
+    }
+}
+
 impl Writer {
     fn stream_of(&mut self, source: Source) -> &mut Stream {
         if source == Source::Trade { &mut self.trades } else { &mut self.quotes }
@@ -187,6 +218,9 @@ impl Writer {
         replace: bool,
         span: (i64, i64),
     ) -> Result<(History, Revised), HistoryError> {
+        if self.is_stopped() {
+            return Err(HistoryError::Stopped { symbol: shared.spec.symbol.clone() });
+        }
         let stream = self.stream_of(source);
         let Some(position) = stream.tracks.iter().position(|track| track.source == source) else {
             let symbol = shared.spec.symbol.clone();
@@ -228,6 +262,9 @@ impl Writer {
         }
         // Larger bars that end by then close with the ticks they have, and are revised below.
         let newest = applied.last().map_or(NO_TIME, |bar| bar.ts_end);
+        if let Some(last) = applied.last() {
+            stream.tell_flats(levels, (position, level), last);
+        }
         let closing_time = stream.watermark.advance(newest);
         stream.close(closing_time, &shared.view);
         let track = &mut stream.tracks[position];
@@ -238,12 +275,19 @@ impl Writer {
             .enumerate()
             .map(|(larger, concerned)| concerned && track.ladder.fill(larger, span.0, end))
             .collect();
+        if let Some(revisions) = &mut track.revisions {
+            applied.iter().for_each(|bar| revisions.settle(bar.ts, bar.ts_end));
+            if replace {
+                revisions.settle(span.0, end);
+            }
+        }
         if applied.is_empty() && !filled.contains(&true) {
             return Ok((outcome, Vec::new()));
         }
 
         let view = shared.view.load_full();
         let series = |level: usize| &view.series[track.series[level].index()];
+        let combine = |bars: &[Bar], bucket| combine(bars, bucket, track.ladder.fills());
         let mut changed: Vec<(usize, Series)> = Vec::new();
         let mut parts: Vec<(usize, Option<OpenBar>)> = Vec::new();
         // Of each timeframe dealt with: all its closed bars as they will be, and the new among them.
@@ -258,7 +302,7 @@ impl Writer {
                 let renewed = touched(news, &levels[larger]);
                 // Bars of which no part is new may have become whole all the same.
                 let cut = if filled[larger] {
-                    cut_bars(series(larger), (span.0, end), &renewed)
+                    cut_bars(series(larger), &levels[larger], (span.0, end), &renewed)
                 } else {
                     Vec::new()
                 };
@@ -317,24 +361,31 @@ impl Writer {
         start: Option<i64>,
         end: i64,
     ) -> Result<(), HistoryError> {
+        if self.is_stopped() {
+            return Ok(());
+        }
         let view = shared.view.load_full();
         let mut changed = Vec::new();
         for stream in [&mut self.trades, &mut self.quotes] {
             for track in &mut stream.tracks {
+                track.measured.iter_mut().for_each(|measured| measured.mark_gap(end));
                 // Joining says nothing of bars that closed before: those are history.
                 let Some(start) = track.ladder.mark_gap(start, end) else { continue };
                 for writer in &mut track.series {
                     let series = &view.series[writer.index()];
-                    let first = series.buckets.bucket(start).0;
-                    let mut spanned = series.range(first, end);
-                    spanned.retain(|bar| bar.complete);
-                    for bar in &mut spanned {
+                    let (row, mut spanned) = match &series.buckets {
+                        Some(buckets) => series.between(buckets.bucket(start).0, end),
+                        None => series.across(start, end),
+                    };
+                    let mut marked = false;
+                    for bar in spanned.iter_mut().filter(|bar| bar.complete) {
                         bar.complete = false;
                         bar.revision += 1;
                         writer.announce(bar);
+                        marked = true;
                     }
-                    if !spanned.is_empty() {
-                        let marked = series.with_bars(&spanned, writer.retain())?;
+                    if marked {
+                        let marked = series.with_rows(row, &spanned, writer.retain())?;
                         changed.push((writer.index(), marked));
                     }
                 }

@@ -1,6 +1,7 @@
 //! Ticks on their way into the ring and the bars: checked first, then applied.
 
-use super::{Shared, Writer};
+use super::{Shared, Writer, fault};
+use crate::bars::Source;
 use crate::bars::watermark::JUMP_NS;
 use crate::columns::{BLOCK, Block, TradeColumns};
 use crate::reason::Reason;
@@ -13,6 +14,9 @@ impl Writer {
     /// Checks a trade and applies it.
     #[inline]
     pub(crate) fn trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
+        if self.stopped.is_some() {
+            return self.refuse_stopped();
+        }
         if trade.ts_event == NO_TIME {
             return self.undated_trade(shared, trade);
         }
@@ -65,6 +69,7 @@ impl Writer {
                 trade.to_words()
             });
         }
+        let time = self.trades.watermark.believed(block.ts_event[0]);
         let mut row = 0;
         while row < BLOCK {
             let (ts, price, size) =
@@ -83,6 +88,7 @@ impl Writer {
             let closing_time = self.trades.watermark.observe(block.ts_event[row - 1], NO_TIME);
             self.trades.close(closing_time, &shared.view);
         }
+        self.trades.measure_block(time, block, &shared.view);
     }
 
     // Apart, because only here the trade has to be copied.
@@ -95,7 +101,12 @@ impl Writer {
     #[inline]
     fn dated_trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
         self.dirty = true;
-        let checked = self.trade_checks.trade(trade, self.trades.closed_until);
+        if self.trades.watermark.arrive(trade.ts_event, trade.ts_recv) {
+            self.trade_checks.set_clock_offset(self.trades.watermark.clock_offset().unwrap_or(0));
+        }
+        let late = self.trades.is_late(trade.ts_event);
+        let closed_until = if late { self.trades.limit(trade.ts_event, shared) } else { NO_TIME };
+        let checked = self.trade_checks.trade(trade, closed_until);
         if !matches!(checked, Ok(Flags::NONE)) {
             self.judge(shared, checked, Tick::Trade(*trade))?;
         }
@@ -106,18 +117,29 @@ impl Writer {
             ring
         });
         ring.push(trade.to_words());
-        for track in &mut self.trades.tracks {
-            track.add(trade.ts_event, trade.price, trade.size);
+        fault::point("ring");
+        if late {
+            self.trades.revise(trade.ts_event, trade.size, |_| trade.price, shared);
+            self.amend();
+        } else {
+            for track in &mut self.trades.tracks {
+                track.add(trade.ts_event, trade.price, trade.size);
+            }
         }
+        fault::point("bars");
         // After the tick is in: one that confirms a jump may itself lie before the new closing time.
         let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
         self.trades.close(closing_time, &shared.view);
+        self.trades.measure(trade.ts_event, trade.size, |_| trade.price, &shared.view);
         Ok(())
     }
 
     /// Checks a quote and applies it.
     #[inline]
     pub(crate) fn quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
+        if self.stopped.is_some() {
+            return self.refuse_stopped();
+        }
         if quote.ts_event == NO_TIME {
             return self.undated_quote(shared, quote);
         }
@@ -133,7 +155,12 @@ impl Writer {
     #[inline]
     fn dated_quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
         self.dirty = true;
-        let checked = self.quote_checks.quote(quote, self.quotes.closed_until);
+        if self.quotes.watermark.arrive(quote.ts_event, quote.ts_recv) {
+            self.quote_checks.set_clock_offset(self.quotes.watermark.clock_offset().unwrap_or(0));
+        }
+        let late = self.quotes.is_late(quote.ts_event);
+        let closed_until = if late { self.quotes.limit(quote.ts_event, shared) } else { NO_TIME };
+        let checked = self.quote_checks.quote(quote, closed_until);
         if !matches!(checked, Ok(Flags::NONE)) {
             self.judge(shared, checked, Tick::Quote(*quote))?;
         }
@@ -144,10 +171,15 @@ impl Writer {
             ring
         });
         ring.push(quote.to_words());
-        for track in &mut self.quotes.tracks {
-            let price = track.source.of_quote(quote);
-            if !price.is_nan() {
-                track.add(quote.ts_event, price, 0.0);
+        if late {
+            self.quotes.revise(quote.ts_event, 0.0, |source| source.of_quote(quote), shared);
+            self.amend();
+        } else {
+            for track in &mut self.quotes.tracks {
+                let price = track.source.of_quote(quote);
+                if !price.is_nan() {
+                    track.add(quote.ts_event, price, 0.0);
+                }
             }
         }
         if let Some(book) = &mut self.book {
@@ -155,6 +187,8 @@ impl Writer {
         }
         let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
         self.quotes.close(closing_time, &shared.view);
+        let price = |source: Source| source.of_quote(quote);
+        self.quotes.measure(quote.ts_event, 0.0, price, &shared.view);
         Ok(())
     }
 
@@ -162,6 +196,13 @@ impl Writer {
     pub(crate) fn refuse(&mut self, reason: Reason) {
         self.dirty = true;
         self.reject(reason);
+    }
+
+    /// Counts a late tick that has changed closed bars.
+    #[cold]
+    fn amend(&mut self) {
+        self.amended = true;
+        self.revised += 1;
     }
 
     /// Judges all later ticks by other rules.
@@ -179,6 +220,9 @@ impl Writer {
     /// Ticks applied and ticks refused so far. Every tick that was applied is in a ring, or a counted
     /// depth delta.
     pub(crate) fn counts(&self) -> (u64, u64) {
+        if let Some(accepted) = self.stopped {
+            return (accepted, self.rejected_total);
+        }
         let trades = self.trade_ring.as_ref().map_or(0, ring::Writer::next);
         let quotes = self.quote_ring.as_ref().map_or(0, ring::Writer::next);
         (trades + quotes + self.depth_count, self.rejected_total)
@@ -228,6 +272,9 @@ impl Writer {
 
     /// Closes every bar that ends at or before `now_ns`, in both streams.
     pub(crate) fn advance(&mut self, shared: &Shared, now_ns: i64) {
+        if self.stopped.is_some() {
+            return;
+        }
         for stream in [&mut self.trades, &mut self.quotes] {
             let closing_time = stream.watermark.advance(now_ns);
             stream.close(closing_time, &shared.view);

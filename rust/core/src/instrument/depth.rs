@@ -25,12 +25,15 @@ impl Writer {
     }
 
     /// Whether a depth delta may be believed; nothing is counted.
-    pub(crate) fn check_depth(&self, depth: &Depth) -> Result<(), Reason> {
+    pub(crate) fn check_depth(&mut self, depth: &Depth) -> Result<(), Reason> {
         self.quote_checks.depth(depth).map(drop)
     }
 
     /// Checks and counts a depth delta, of which the book hears otherwise.
     pub(crate) fn count_depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
+        if self.is_stopped() {
+            return self.refuse_stopped();
+        }
         self.dirty = true;
         match self.quote_checks.depth(depth) {
             Ok(Flags::NONE) => {}
@@ -47,23 +50,29 @@ impl Writer {
         depth: &Depth,
         judged: Result<(), Reason>,
     ) {
-        self.dirty = true;
-        self.book(shared).follow(depth, judged.is_ok());
+        if !self.is_stopped() {
+            self.dirty = true;
+            self.book(shared).follow(depth, judged.is_ok());
+        }
     }
 
     /// Puts another connection's book in the place of this one's.
     pub(crate) fn replace_book(&mut self, shared: &Shared, mut book: Book) {
-        self.dirty = true;
-        let before = self.book(shared);
-        book.succeed(before);
-        *before = book;
+        if !self.is_stopped() {
+            self.dirty = true;
+            let before = self.book(shared);
+            book.succeed(before);
+            *before = book;
+        }
     }
 
     /// The deltas of a large depth message follow; see [`Book::snapshot`].
     #[cold]
     pub(crate) fn begin_book(&mut self, shared: &Shared, message: &[Depth]) {
-        self.dirty = true;
-        self.book(shared).snapshot(message);
+        if !self.is_stopped() {
+            self.dirty = true;
+            self.book(shared).snapshot(message);
+        }
     }
 
     /// Says that depth deltas were lost; see [`Book::void`].

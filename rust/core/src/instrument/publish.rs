@@ -1,9 +1,11 @@
 //! The publication: what an instrument's writer did becomes visible to readers, all of it at once.
 
 use super::tracks::{Dirty, Track};
-use super::{Shared, Writer, roots};
+use super::{Shared, Writer, fault, roots};
+use crate::bars::bar::OpenBar;
 use crate::cell::{Cell, Update};
 use crate::layout::{self, Layout};
+use crate::record::NO_TIME;
 use crate::ring;
 use crate::store::{Series, SeriesWriter, View};
 use std::sync::Arc;
@@ -26,6 +28,12 @@ impl Writer {
         if !std::mem::take(&mut self.dirty) {
             return activity;
         }
+        if self.stopped.is_some() {
+            return self.publish_stopped();
+        }
+        if std::mem::take(&mut self.amended) {
+            self.install_revisions(shared);
+        }
         if !self
             .tracks()
             .all(|track| track.dirty < Dirty::Roots || self.layout.holds(&track.ladder))
@@ -38,12 +46,13 @@ impl Writer {
             self.cell = Arc::new(Cell::new(self.layout.len()));
             self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks).for_each(Track::touch);
         }
+        fault::point("publication");
         // The rings first: a cut that shows n trades must find them in the ring.
         let trades = self.trade_ring.as_mut().is_some_and(ring::Writer::publish);
         let quotes = self.quote_ring.as_mut().is_some_and(ring::Writer::publish);
         activity.ticks = trades || quotes;
         for track in self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks) {
-            if track.dirty == Dirty::All {
+            if std::mem::take(&mut track.cut) || track.dirty == Dirty::All {
                 track.series.iter_mut().for_each(SeriesWriter::publish);
                 activity.bars = true;
             }
@@ -54,6 +63,8 @@ impl Writer {
         update.set(layout::ACCEPTED, accepted);
         update.set(layout::DEPTH_COUNT, self.depth_count);
         update.set(layout::DUPLICATES, self.duplicates);
+        update.set(layout::REVISED, self.revised);
+        update.set(layout::CLOCK_OFFSET, self.clock_offset().unwrap_or(NO_TIME) as u64);
         update.set(layout::CLOSING_TIMES, self.trades.watermark.closing_time() as u64);
         update.set(layout::CLOSING_TIMES + 1, self.quotes.watermark.closing_time() as u64);
         if std::mem::take(&mut self.judged) || anew {
@@ -102,11 +113,25 @@ impl Writer {
         activity
     }
 
+    /// How far the clock of this machine is ahead of the venue's, by the trades or else the quotes.
+    fn clock_offset(&self) -> Option<i64> {
+        self.trades.watermark.clock_offset().or_else(|| self.quotes.watermark.clock_offset())
+    }
+
+    /// Has the closed bars that late ticks have changed shown by this publication.
+    #[cold]
+    fn install_revisions(&mut self, shared: &Shared) {
+        let view = shared.view.load();
+        let tracks = self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks);
+        let changed = tracks.flat_map(|track| track.publish_revisions(&view)).collect();
+        self.install(changed);
+    }
+
     /// Makes room for more open bars than the cell was made for.
     #[cold]
     fn grow(&mut self, shared: &Shared) {
         let most = self.tracks().map(|track| track.ladder.most_open()).fold(1, usize::max);
-        let roots = roots(&shared.buckets);
+        let roots = roots(&shared.buckets, shared.kinds.len());
         self.layout = Layout::new(self.tracks().count(), &roots, most.next_power_of_two())
             .with_book(self.layout.book().map(|(shown, _)| shown));
         self.install.get_or_insert_default();
@@ -132,9 +157,9 @@ impl Track {
     /// Writes what readers have not been shown into the cell.
     fn publish(&mut self, ticks: bool, layout: &Layout, update: &mut Update<'_>) {
         let dirty = std::mem::replace(&mut self.dirty, Dirty::Newest);
-        let show = |level: usize| {
+        let timeframes = self.series.len() - self.measured.len();
+        let mut show = |level: usize, open: &[OpenBar]| {
             let at = layout.level(self.index, level);
-            let open = self.ladder.open(level);
             let unchanged = if dirty == Dirty::Newest { open.len().saturating_sub(1) } else { 0 };
             update.set(at, self.series[level].appended());
             update.set(at + 1, open.len() as u64);
@@ -142,10 +167,16 @@ impl Track {
                 update.set_all(at + Layout::open_bar(slot), &bar.to_words());
             }
         };
+        let ladder = &self.ladder;
         match dirty {
-            Dirty::Newest if !ticks => {}
-            Dirty::Newest | Dirty::Roots => self.ladder.roots().iter().copied().for_each(show),
-            Dirty::All => (0..self.series.len()).for_each(show),
+            Dirty::Newest if !ticks => return,
+            Dirty::Newest | Dirty::Roots => {
+                ladder.roots().iter().for_each(|&level| show(level, ladder.open(level)));
+            }
+            Dirty::All => (0..timeframes).for_each(|level| show(level, ladder.open(level))),
+        }
+        for (level, measured) in (timeframes..).zip(&self.measured) {
+            show(level, measured.open().map_or(&[], std::slice::from_ref));
         }
     }
 }

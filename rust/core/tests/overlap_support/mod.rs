@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Source};
 use tickwire_core::decode::Decoder;
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
@@ -75,15 +74,9 @@ impl Tick {
 
 pub(crate) fn spec(symbol: &str) -> Spec {
     Spec {
-        symbol: symbol.to_owned(),
-        tick_size: 0.25,
         rules: Rules { band: Action::Off, ..Rules::default() },
-        sources: vec![Source::Trade],
-        alignment: Alignment::Utc,
-        lateness_ns: 0,
-        stamp_arrival: false,
         capacity: 1 << 12,
-        book_levels: 10,
+        ..Spec::new(symbol, 0.25)
     }
 }
 
