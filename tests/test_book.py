@@ -167,13 +167,16 @@ def test_a_feed_that_begins_anew_takes_its_books_along() -> None:
     assert (book.complete, len(book.bids), book.counts["gaps"]) == (False, 0, 1)
 
 
-def test_a_marked_gap_voids_a_book_from_before_it() -> None:
+def test_a_gap_of_the_bars_says_nothing_of_the_book() -> None:
+    """Gaps are marked for trades that came late or are missing, too."""
     engine = filled()
-    engine.mark_gap(None, T0 + 5)
-    engine.mark_gap(T0, T0 + 5)
-    assert engine.book("X").complete
     engine.mark_gap(T0 + 1, T0 + 5)
-    assert not engine.book("X").complete
+    assert engine.book("X").complete
+    engine.void_book("X")
+    book = engine.book("X")
+    assert (book.complete, len(book.asks), book.counts["gaps"]) == (False, 0, 1)
+    with pytest.raises(tw.UnknownInstrument):
+        engine.void_book("Y")
 
 
 def test_a_real_depth_message_is_a_best_bid(data: Path) -> None:

@@ -121,7 +121,14 @@ def test_a_change_of_sockets_leaves_the_book_whole(lag: Callable[[sim.Hub], None
             hub.clear_faults()
             wait_for(lambda: client.status()["swaps"] == 1, "the swap")
             wait_for(lambda: all_the_same(engine, hub), "the hub's own books")
-        for symbol in hub.symbols:
-            book = engine.book(symbol)
-            assert (book.complete, book.counts["gaps"], book.counts["snapshots"]) == (True, 0, 1)
-        assert engine.stats()["duplicates"] > 0
+            for symbol in hub.symbols:
+                book = engine.book(symbol)
+                assert (book.complete, book.counts["gaps"], book.counts["snapshots"]) == (True, 0, 1)
+            assert engine.stats()["duplicates"] > 0
+
+            # The second connection's books are void with it, and the third one's take their place.
+            hub.fault(sim.Drop(), connection=2)
+            wait_for(lambda: client.status()["connections"] == 3, "the third connection")
+            wait_for(lambda: all_the_same(engine, hub), "the hub's own books")
+            assert all(engine.book(symbol).counts["gaps"] == 1 for symbol in hub.symbols)
+            assert all(engine.book(symbol).complete for symbol in hub.symbols)

@@ -566,6 +566,10 @@ class Engine:
         """The order book, or None before the first depth delta: at most `levels` levels of each side, by
         default all that the engine shows (`book_levels`). It never waits for a writer, and no writer for it.
         """
+    def void_book(self, symbol: str) -> None:
+        """Say that depth deltas were lost: the book is empty and not complete until it is sent anew. A feed
+        that is reset says so itself, of the books that it fed.
+        """
     def rejections(self, symbol: str | None = None) -> dict[str, int]:
         """Rejected ticks by reason, of one instrument or of everything that came."""
     def stats(self, symbol: str | None = None) -> dict[str, Any]:

@@ -59,6 +59,8 @@ class Attempt:
         self._changes_until_s = 0.0
         self._next_advance_s = 0.0
         self._next_watch_s = 0.0
+        # The last connection may have come to its end on the feed of one that was opened beside another.
+        plan.feeds[1].reset()
         self.link = Link(plan, counters, token=token, feed=plan.feeds[0], waiter=waiter)
         self.live_since_s: float | None = None
 
@@ -94,6 +96,9 @@ class Attempt:
             self.link.finish(failure)
             if self.live_since_s is not None:
                 plan.marks.end()
+            if failure is not None:
+                # What it fed, order books above all, is out of date from here on.
+                self.link.feed.reset()
             # The hub's frames are in the traceback, and the traceback in the failure.
             del failure
 

@@ -50,7 +50,7 @@ impl Feed {
         // In an overlap the new connection feeds books that are not the engine's.
         if !matches!(self.overlap, Some((_, Leg::New))) {
             let mut session = self.engine.session();
-            self.decoder.fed().for_each(|id| session.lose_book(id, None));
+            self.decoder.fed().for_each(|id| session.void_book(id));
         }
         self.decoder.reset();
         if let Some((overlap, leg)) = &self.overlap {

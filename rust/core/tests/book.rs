@@ -142,12 +142,9 @@ fn a_book_is_complete_from_its_beginning_to_a_gap() {
     assert!(book.is_complete() && bids(&book).is_empty());
     book.apply(&at(3, DepthKind::Bid, 100.0, 1.0));
 
-    // A gap that ended before the book was whole is over.
-    book.gap(Some(2));
-    assert!(book.is_complete());
-    book.gap(Some(3));
+    book.void();
     assert!(!book.is_complete() && bids(&book).is_empty());
-    book.gap(None);
+    book.void();
     assert_eq!(book.counts().gaps, 1, "there was nothing more to lose");
 }
 

@@ -441,6 +441,14 @@ impl PyEngine {
         Self::snapshot(this, symbol)?.book_of(this.py(), levels)
     }
 
+    /// Say that depth deltas were lost: the book is empty and not complete until it is sent anew. A feed
+    /// that is reset says so itself, of the books that it fed.
+    fn void_book(&self, py: Python<'_>, symbol: &str) -> PyResult<()> {
+        let id = self.names.find(symbol)?;
+        session::write(&self.core, py, false, |session| session.void_book(id));
+        Ok(())
+    }
+
     /// Rejected ticks by reason, of one instrument or of everything that came.
     #[pyo3(signature = (symbol=None))]
     fn rejections<'py>(

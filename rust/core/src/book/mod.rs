@@ -107,11 +107,8 @@ pub struct Book {
     bids: Side,
     asks: Side,
     is_complete: bool,
-    /// When the book was whole the last time: an arrival, or an event time where that is unknown.
-    whole_at: i64,
-    /// Event time of the newest delta, and when it came.
+    /// Event time of the newest delta.
     ts_event: i64,
-    came: i64,
     agreement: Agreement,
     counts: BookCounts,
     /// Whether anything happened that readers have not been shown.
@@ -127,9 +124,7 @@ impl Book {
             bids: Side::new(MOST_LEVELS),
             asks: Side::new(MOST_LEVELS),
             is_complete: false,
-            whole_at: NO_TIME,
             ts_event: NO_TIME,
-            came: NO_TIME,
             agreement: Agreement::NEW,
             counts: BookCounts::default(),
             is_dirty: true,
@@ -170,7 +165,6 @@ impl Book {
         self.is_dirty = true;
         self.counts.updates += 1;
         self.ts_event = depth.ts_event;
-        self.came = came(depth.ts_recv, depth.ts_event);
         let (is_bid, is_best) = match depth.kind {
             DepthKind::Bid => (true, false),
             DepthKind::BestBid => (true, true),
@@ -178,7 +172,7 @@ impl Book {
             DepthKind::BestAsk => (false, true),
             DepthKind::Reset => {
                 self.counts.resets += 1;
-                self.begin(depth);
+                self.begin();
                 return;
             }
             DepthKind::Other(_) => {
@@ -189,7 +183,7 @@ impl Book {
         match self.key(depth.price) {
             Some(key) if (0.0..=f64::MAX).contains(&depth.size) => {
                 self.set(key, is_bid, is_best, Level { price: depth.price, size: depth.size });
-                self.compare(self.came);
+                self.compare(came(depth.ts_recv, depth.ts_event));
             }
             _ => self.counts.missed += 1,
         }
@@ -224,7 +218,7 @@ impl Book {
         match depth.kind {
             DepthKind::Other(_) => {}
             // What it was to void is known to be wrong.
-            DepthKind::Reset => self.gap(None),
+            DepthKind::Reset => self.void(),
             _ => self.counts.missed += 1,
         }
     }
@@ -238,7 +232,7 @@ impl Book {
             && self.is_whole(message)
         {
             self.counts.snapshots += 1;
-            self.begin(&message[0]);
+            self.begin();
         }
     }
 
@@ -259,10 +253,9 @@ impl Book {
         best_bid <= best_ask && apart(&bids) && apart(&asks)
     }
 
-    fn begin(&mut self, first: &Depth) {
+    fn begin(&mut self) {
         self.clear();
         self.is_complete = true;
-        self.whole_at = came(first.ts_recv, first.ts_event);
     }
 
     fn clear(&mut self) {
@@ -272,12 +265,8 @@ impl Book {
         self.agreement.forget();
     }
 
-    /// Deltas were lost, since the time given (ns UTC) or up to now: what the book holds is void, unless
-    /// it was whole later than that.
-    pub fn gap(&mut self, since: Option<i64>) {
-        if since.is_some_and(|since| self.whole_at >= since) {
-            return;
-        }
+    /// Deltas were lost: what the book holds is void.
+    pub fn void(&mut self) {
         self.counts.gaps += u64::from(self.is_complete);
         self.is_complete = false;
         self.clear();
@@ -288,8 +277,6 @@ impl Book {
     pub fn succeed(&mut self, before: &Self) {
         self.agreement = before.agreement;
         self.counts = before.counts;
-        // Nothing that the connection before may have lost concerns it.
-        self.whole_at = self.came;
         self.bids.touch();
         self.asks.touch();
         self.is_dirty = true;

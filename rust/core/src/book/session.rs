@@ -49,9 +49,8 @@ impl Session<'_> {
         Book::new(self.engine.spec(id).tick_size)
     }
 
-    /// Says that depth deltas were lost, since the time given (ns UTC) or up to now: the book is not
-    /// complete until it is sent anew.
-    pub fn lose_book(&mut self, id: InstrumentId, since: Option<i64>) {
-        self.update(id, |writer, _| writer.lose_book(since));
+    /// Says that depth deltas were lost: the book is void until it is sent anew.
+    pub fn void_book(&mut self, id: InstrumentId) {
+        self.update(id, |writer, _| writer.void_book());
     }
 }

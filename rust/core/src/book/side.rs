@@ -106,8 +106,9 @@ impl Side {
     /// the best; all of them where `anew`.
     pub(super) fn unshown(&mut self, anew: bool) -> impl Iterator<Item = (usize, Level)> {
         let changed = std::mem::replace(&mut self.changed, usize::MAX);
-        let first = if anew { 0 } else { changed };
-        self.iter().enumerate().skip(first)
+        let first = if anew { 0 } else { changed.min(self.levels.len()) };
+        let rest = self.levels[..self.levels.len() - first].iter().rev();
+        (first..).zip(rest.map(|ranked| ranked.level))
     }
 
     /// Bytes of memory in use.

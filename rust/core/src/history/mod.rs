@@ -102,7 +102,8 @@ impl Session<'_> {
 
     /// Says that an instrument's data is missing in `[start, end)`, ns UTC, or before `end` where
     /// the feed has only just been joined (since it was joined before, where it was). Bars that
-    /// overlap a gap are not complete, nor is a book that was whole only before it.
+    /// overlap a gap are not complete. It says nothing of an order book, which is void from where its feed begins
+    /// anew: gaps are also marked for trades alone.
     ///
     /// # Errors
     /// None that is known; Arrow checks what it is given.
@@ -113,12 +114,7 @@ impl Session<'_> {
         end: i64,
     ) -> Result<(), HistoryError> {
         self.leave();
-        let outcome = self.update(id, |writer, shared| {
-            if start.is_some() {
-                writer.lose_book(start);
-            }
-            writer.mark_gap(shared, start, end)
-        });
+        let outcome = self.update(id, |writer, shared| writer.mark_gap(shared, start, end));
         self.leave();
         outcome
     }

@@ -75,11 +75,11 @@ impl Writer {
         }
     }
 
-    /// Says that depth deltas were lost; see [`Book::gap`].
-    pub(crate) fn lose_book(&mut self, since: Option<i64>) {
+    /// Says that depth deltas were lost; see [`Book::void`].
+    pub(crate) fn void_book(&mut self) {
         if let Some(book) = &mut self.book {
             self.dirty = true;
-            book.gap(since);
+            book.void();
         }
     }
 
