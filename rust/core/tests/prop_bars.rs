@@ -91,8 +91,10 @@ enum Step {
 struct NaiveWatermark {
     believed: Option<i64>,
     waiting: Vec<i64>,
-    /// Arrivals, each with how much later than its event it was.
+    /// Arrivals, each with how much later than its event it was, and after each tick the largest of the
+    /// newest three.
     arrivals: Vec<(i64, i64)>,
+    lows: Vec<(i64, i64)>,
 }
 
 impl NaiveWatermark {
@@ -100,8 +102,15 @@ impl NaiveWatermark {
     const WINDOW: i64 = 150 * SECOND;
 
     fn arrive(&mut self, ts: i64, recv: i64) {
-        if recv != NO_TIME && self.arrivals.last().is_none_or(|last| last.0 != recv) {
-            self.arrivals.push((recv, recv - ts));
+        if recv == NO_TIME {
+            return;
+        }
+        if self.arrivals.last().is_some_and(|last| last.0 == recv) {
+            self.arrivals.pop();
+        }
+        self.arrivals.push((recv, recv - ts));
+        if let [.., one, two, three] = self.arrivals[..] {
+            self.lows.push((recv, one.1.max(two.1).max(three.1)));
         }
     }
 
@@ -109,17 +118,14 @@ impl NaiveWatermark {
     /// last; zero if there is none.
     fn offset(&self) -> i64 {
         let mut windows: Vec<(i64, Vec<i64>)> = Vec::new();
-        for three in self.arrivals.windows(3) {
-            let recv = three[2].0;
+        for &(recv, low) in &self.lows {
             match windows.last_mut() {
                 Some((start, lows)) if (0..Self::WINDOW).contains(&(recv - *start)) => {
-                    lows.extend(three.iter().map(|arrival| arrival.1).max());
+                    lows.push(low);
                 }
-                // The first of all begins with the first three, and none else counts in it.
-                _ => windows.push((
-                    if windows.is_empty() { i64::MIN / 2 } else { recv },
-                    three.iter().map(|arrival| arrival.1).max().into_iter().collect(),
-                )),
+                // The first of all has a window of its own.
+                None => windows.push((i64::MIN / 2, vec![low])),
+                Some(_) => windows.push((recv, vec![low])),
             }
         }
         let lows = windows.iter().rev().take(2).flat_map(|(_, lows)| lows);
