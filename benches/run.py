@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_KEYS = ("batch", "call", "single", "decode", "wire", "frames", "breaker", "latency")
+_KEYS = ("batch", "call", "single", "decode", "wire", "frames", "breaker", "daylight", "latency")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _functions() -> dict[str, Callable[[Options], Line | list[Line]]]:
     from . import lines
     from .breaker import breaker
+    from .daylight import daylight
     from .latency import latency
     from .wire import wire
 
@@ -82,6 +83,7 @@ def _functions() -> dict[str, Callable[[Options], Line | list[Line]]]:
         "wire": wire,
         "frames": lines.frames,
         "breaker": breaker,
+        "daylight": daylight,
         "latency": latency,
     }
 

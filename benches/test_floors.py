@@ -27,6 +27,7 @@ from .breaker import BATCH, per_batch
 FLOOR_TICKS_PER_S = 10_000
 LATENCY_P99_S = 0.010
 VALIDATION_S = 0.02e-3
+DAYLIGHT_S = 0.011e-3
 GUARDED_EVENTS_PER_S = 329_000
 GUARDED_BATCH_S_PER_EVENT = 5e-9
 
@@ -158,6 +159,56 @@ def test_one_validation(benchmark: BenchmarkFixture) -> None:
 
     seconds: list[float] = []
     benchmark.pedantic(push, setup=fresh, rounds=20)
+    assert min(seconds) < VALIDATION_S
+
+
+def test_one_daylight_stamp(benchmark: BenchmarkFixture) -> None:
+    """Local time, and the bar of a local day, of one time after another across a transition."""
+    engine = tw.Engine(tw.Instrument("X", tick_size=0.25, align="America/New_York"), TIMEFRAMES)
+    zone = tw.Zone("America/New_York")
+    autumn = zone.transitions(START_NS - 30 * 86_400 * 10**9, START_NS)[-1]
+    stamps = [autumn.ts + n * 10**10 for n in range(-5_000, 5_000)]
+    shown = [zone.to_local(ts) for ts in stamps]
+    assert (stamps[4_999] - shown[4_999], stamps[5_000] - shown[5_000]) == (
+        -autumn.before_ns,
+        -autumn.after_ns,
+    )
+
+    def attempt() -> None:
+        for seconds, function in ((local, zone.to_local), (bars, lambda ts: engine.bar_span("X", "1h", ts))):
+            started_s = time.perf_counter()
+            for ts in stamps:
+                function(ts)
+            seconds.append((time.perf_counter() - started_s) / len(stamps))
+
+    local: list[float] = []
+    bars: list[float] = []
+    benchmark.pedantic(attempt, rounds=20)
+    benchmark.extra_info["local_us"] = round(min(local) * 1e6, 3)
+    benchmark.extra_info["bars_us"] = round(min(bars) * 1e6, 3)
+    assert min(local) < DAYLIGHT_S
+    assert min(bars) < DAYLIGHT_S
+
+
+def test_one_validation_alone(benchmark: BenchmarkFixture) -> None:
+    """`Validator.trade` with every rule on, those that remember included."""
+    count = 10_000
+    rules = tw.Rules.of("futures", tick_size=0.25, grid="reject", zero_size="reject", duplicate="reject")
+    rows = [(START_NS + n * 10**7, 4_500 + 0.25 * (n % 40), float(1 + n % 9)) for n in range(count)]
+
+    def fresh() -> tuple[tuple[tw.Validator], dict[str, Any]]:
+        return (tw.Validator(tw.Instrument("CON.F.US.EP.Z25", tick_size=0.25, rules=rules)),), {}
+
+    def judge(validator: tw.Validator) -> None:
+        started_s = time.perf_counter()
+        for ts_event, price, size in rows:
+            validator.trade(ts_event, price, size, 1, ts_event)
+        seconds.append((time.perf_counter() - started_s) / count)
+        stats = validator.stats()
+        assert (stats["received"], stats["accepted"]) == (count, count)
+
+    seconds: list[float] = []
+    benchmark.pedantic(judge, setup=fresh, rounds=20)
     assert min(seconds) < VALIDATION_S
 
 

@@ -139,6 +139,33 @@ def test_a_trade_a_minute_is_in_the_bars_of_its_hour_and_its_date(name: str, dat
         assert engine.bars(SYMBOL, timeframe, partial=True)["trades"].sum() == len(ts)
 
 
+@pytest.mark.parametrize("align", ["America/New_York", "Australia/Lord_Howe", "session"])
+def test_history_rolls_up_as_ticks_do(align: str) -> None:
+    """Ready minutes put in behind ticks that went on, across transitions of spring 2024."""
+    timeframes = ["1m", "30m", "1h", "4h", "1d", "1w"]
+    session = LONDON_HOURS if align == "session" else None
+    live, patched = (engine_of(timeframes, align=align, session=session) for _ in range(2))
+    start = first_moment(dt.date(2024, 3, 8), "UTC")
+    ts = np.arange(start, start + 32 * 24 * HOUR, 7 * MINUTE)
+    price = 100 + np.arange(len(ts)) % 89 * 0.25
+    for engine, rows in ((live, slice(None)), (patched, slice(len(ts) // 2, None))):
+        engine.push_trades(SYMBOL, ts_event=ts[rows], price=price[rows], size=np.ones(len(ts[rows])))
+    minutes = live.bars(SYMBOL, "1m")
+    counts = patched.push_bars(SYMBOL, "1m", minutes)
+    assert counts["inserted"] == len(ts) // 2
+    for timeframe in timeframes:
+        columns = ["ts", "open", "high", "low", "close", "volume", "trades"]
+        assert (
+            patched.bars(SYMBOL, timeframe)
+            .select(columns)
+            .equals(live.bars(SYMBOL, timeframe).select(columns))
+        ), timeframe
+    # The labels of history must be those of the engine's bars.
+    half = live.bars(SYMBOL, "1d").with_columns(pl.col("ts").dt.offset_by("30m"))
+    with pytest.raises(tw.DataError, match="not the start of a 1d bar"):
+        patched.push_bars(SYMBOL, "1d", half)
+
+
 def test_a_column_of_times_has_the_bars_of_its_rows() -> None:
     engine = engine_of(["30m", "1h", "1d"], align="Europe/London")
     ts = 1_711_846_800 * NS + np.arange(-90, 90) * 20 * MINUTE

@@ -22,7 +22,10 @@ def spec_of(instrument: tw.Instrument) -> Spec:
         horizon_ns=60 * S,
         empty="flat",
         flat_limit=7,
+        split="keep",
+        restart="never",
         capacity=64,
+        book_levels=10,
     )
 
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
+
 import tickwire as tw
+from live import engine_for
+from tickwire import sim
 from tickwire.daylight import Daylight
+from virtual_time import VirtualClock
 from zones import NS
 
 HOUR = 3_600 * NS
@@ -40,3 +47,32 @@ def test_what_came_while_nobody_asked_is_told_once() -> None:
     # The clock of this machine was set back, and went on.
     assert told(daylight, AUTUMN - 2 * HOUR) == []
     assert told(daylight, AUTUMN) == [("America/New_York", AUTUMN)]
+
+
+def test_a_client_tells_of_the_zones_that_its_bars_and_hours_go_by(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tickwire.daylight")
+    clock = VirtualClock(start_ns=SPRING - 90 * NS)
+    with sim.Hub(sim.Market(1, rate=1.0), clock=clock) as hub:
+        options = {"token": hub.token(), "time_source": clock, "daylight_ahead": "60s"}
+        engine = engine_for(hub, align="America/New_York")
+        with tw.connect(hub.url, engine=engine, **options) as client, client.events() as events:
+            clock.sleep(100.0)
+            told = [event for event in events.poll() if isinstance(event, tw.events.DaylightTransition)]
+    assert {(event.zone, event.at_ns, event.before_ns, event.after_ns) for event in told} == {
+        ("America/New_York", SPRING, -5 * HOUR, -4 * HOUR)
+    }
+    ahead, come = told
+    # It looks about once a second.
+    assert 58 < ahead.in_s <= 60
+    assert -2 < come.in_s <= 0
+    assert [record.__dict__["event"] for record in caplog.records] == told
+
+
+def test_where_time_is_the_data_s_own_no_clock_is_watched() -> None:
+    clock = VirtualClock(start_ns=SPRING - 60 * NS)
+    with sim.Hub(sim.Market(1, rate=1.0), clock=clock) as hub:
+        engine = engine_for(hub, align="America/New_York")
+        options = {"token": hub.token(), "time_source": clock, "clock": "event"}
+        with tw.connect(hub.url, engine=engine, **options) as client, client.events() as events:
+            clock.sleep(120.0)
+            assert not any(isinstance(event, tw.events.DaylightTransition) for event in events.poll())

@@ -217,7 +217,7 @@ def test_quotes_make_no_trade_bars() -> None:
     engine = engine_of()
     engine.push_quote("X", T0, 9.75, 10.25)
     assert engine.bars("X", "1s", partial=True).height == 0
-    assert engine.book("X").bid == 9.75
+    assert engine.quote("X").bid == 9.75
     assert engine.last("X") is None
 
 

@@ -203,7 +203,7 @@ def test_objects_are_values() -> None:
     with pytest.raises(AttributeError):
         trade.price = 11.0
     engine.push_quote("X", T0, 9.75, 10.25)
-    assert engine.book("X") == engine.snapshot("X").quote
+    assert engine.quote("X") == engine.snapshot("X").quote
     bar = engine.snapshot("X").open_bars("1m")[0]
     assert bar == engine.snapshot("X").open_bars("1m")[0]
     assert bar != engine.snapshot("X").open_bars("1s")[0]

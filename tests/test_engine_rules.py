@@ -116,6 +116,46 @@ def test_a_spike_is_told_afterwards() -> None:
     assert engine.bars("X", "1s", partial=True)["high"].to_list() == [108.0]
 
 
+def test_a_halt_and_a_fall_through_zero_lock_nobody_out() -> None:
+    """Crude oil as in April 2020: a gap over a halt, then prices that fall through zero."""
+    rules = tw.Rules.of("futures", tick_size=0.01)
+    engine = tw.Engine(tw.Instrument("X", tick_size=0.01, rules=rules), ["1s"])
+    accepted = []
+    prices = [
+        18.0,
+        17.5,
+        11.0,
+        10.9,
+        10.95,
+        10.5,
+        1.0,
+        0.5,
+        0.0,
+        -0.5,
+        -1.5,
+        -9.0,
+        -9.5,
+        -9.2,
+        -37.6,
+        -37.7,
+        -37.63,
+    ]
+    for row, price in enumerate(prices):
+        accepted.append(engine.push_trade("X", T0 + row, price, 1.0))
+    told = dict(zip(prices, accepted, strict=True))
+    assert [price for price, taken in told.items() if not taken] == [
+        11.0,
+        10.9,
+        1.0,
+        0.5,
+        -9.0,
+        -9.5,
+        -37.6,
+        -37.7,
+    ]
+    assert engine.last("X").price == -37.63
+
+
 # Rules.of
 
 

@@ -89,7 +89,9 @@ def test_both_protocols_bring_the_same_ticks(swaps: bool) -> None:
     plain, packed = tw.Engine(instruments, timeframes), tw.Engine(instruments, timeframes)
     streams = ("trades", "quotes", "depth")
     count = 6_000
-    hub = tw.sim.Hub(market, count=count, start="manual", shape="mixed", records_per_message=7)
+    hub = tw.sim.Hub(
+        market, count=count, start="manual", shape="mixed", records_per_message=7, first_depth=None
+    )
     with (
         no_leftovers(),
         hub,

@@ -349,6 +349,9 @@ class Opening:
     """Of one second; the last one stays open."""
     start_ns = 1_761_850_800_000_000_000
 
+    def opening(self) -> list[list[tuple[int, float, float]]]:
+        return [[]]
+
     def blocks(self) -> Iterator[sim.Block]:
         yield from self._first({"quote": 1, "depth": 1}, self.backlog, spacing_ns=1_000)
         yield from self._first({"trade": 1}, self.trades, spacing_ns=1_000_000)
@@ -396,7 +399,7 @@ def test_a_flood_ahead_of_the_trades_costs_no_tick_no_task_and_no_thread() -> No
             await asyncio.wait_for(whole.wait(), PATIENCE_S)
             return client.status()
 
-    with no_leftovers(), sim.Hub(source, records_per_message=4) as hub:
+    with no_leftovers(), sim.Hub(source, records_per_message=4, first_depth=None) as hub:
         engine = engine_for(hub, timeframes=["1s"])
         status = asyncio.run(main(hub, engine))
         total = source.backlog + source.trades

@@ -167,7 +167,7 @@ def test_a_client_changes_its_socket_in_the_middle_of_a_stream(delay: Callable[[
     streams = ("trades", "quotes", "depth")
     count = 8_000
     # Milliseconds, so that many ticks are alike but for their order.
-    hub = tw.sim.Hub(market, count=count, start="manual", digits=3)
+    hub = tw.sim.Hub(market, count=count, start="manual", digits=3, first_depth=None)
     with (
         hub,
         tw.connect(hub=hub.url, token=hub.token(), engine=steady, streams=streams),

@@ -1,5 +1,5 @@
-"""Four paths, one state: the same dirty ticks by single calls, by NumPy columns, by hub payloads and by
-tables give equal counters, rings and bars.
+"""All paths, one state: the same dirty ticks by single calls, by NumPy columns, by tables and by hub
+payloads in JSON and MessagePack give equal counters, rings and bars.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 import tickwire as tw
+from packed import as_message
 from states import differences, state
 
 S = 1_000_000_000
@@ -86,7 +87,16 @@ def engine_of() -> tw.Engine:
         tw.Instrument(SYMBOLS[0], tick_size=0.25, source=("trade", "bid", "mid", "last")),
         tw.Instrument(SYMBOLS[1], tick_size=0.25, lateness="2s", rules=tw.Rules(grid="reject", band_agree=2)),
     ]
-    return tw.Engine(instruments, ["1s", "7s", "1m"])
+    return tw.Engine(instruments, ["1s", "7s", "1m", "5t", "3r", "2renko"])
+
+
+def engine_of_sizes() -> tw.Engine:
+    """Bars that are filled by sizes, and so are made of trades alone."""
+    instruments = [
+        tw.Instrument(SYMBOLS[0], tick_size=0.25, split="split"),
+        tw.Instrument(SYMBOLS[1], tick_size=0.25),
+    ]
+    return tw.Engine(instruments, ["1s", "5v", "0.7v", "900n"])
 
 
 def runs(ticks: list[Dirty], key: Callable[[Dirty], object]) -> list[list[Dirty]]:
@@ -192,7 +202,14 @@ def by_arrays_of_trades(engine: tw.Engine, ticks: list[Dirty]) -> None:
         engine.push_bytes(text.encode(), ts_recv=run[0].recv)
 
 
-PATHS = [by_columns, by_tables, by_payloads, by_arrays_of_trades]
+def by_messages(engine: tw.Engine, ticks: list[Dirty]) -> None:
+    feed = engine.feed("packed", protocol="messagepack")
+    for run in runs(ticks, lambda tick: tick.recv):
+        messages = [as_message(record(tick).removesuffix("\x1e").encode()) for tick in run]
+        feed.push_bytes(b"".join(messages), ts_recv=run[0].recv)
+
+
+PATHS = [by_columns, by_tables, by_payloads, by_arrays_of_trades, by_messages]
 
 
 def in_words_of_columns(value: object) -> object:
@@ -202,15 +219,16 @@ def in_words_of_columns(value: object) -> object:
     return {{"malformed": "not_finite"}.get(key, key): in_words_of_columns(one) for key, one in value.items()}
 
 
+@pytest.mark.parametrize("make", [engine_of, engine_of_sizes])
 @pytest.mark.parametrize("seed", range(8))
-def test_four_paths_one_state(seed: int) -> None:
+def test_all_paths_one_state(seed: int, make: Callable[[], tw.Engine]) -> None:
     ticks = stream(seed)
-    single = engine_of()
+    single = make()
     by_calls(single, ticks)
     expected = state(single)
     assert expected["all"]["received"] == len(ticks)
     for path in PATHS:
-        other = engine_of()
+        other = make()
         path(other, ticks)
         assert differences(in_words_of_columns(state(other)), expected) == [], path.__name__
 

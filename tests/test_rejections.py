@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 import tickwire as tw
 from clocks import HandClock
 from effort import examples
+from hubs import PATIENCE_S
+from live import engine_for
+from tickwire import sim
 from tickwire.events import RejectionRate
 from tickwire.logs import EventLog
 from tickwire.rejections import Count, RejectionAlarm
@@ -116,6 +120,29 @@ def test_against_plain_sums(steps: list[tuple[int, float]]) -> None:
 def test_limits_that_cannot_be(wrong: dict, sentence: str) -> None:
     with pytest.raises(tw.ConfigError, match=sentence):
         tw.RejectionLimits(**wrong)
+
+
+def test_a_client_tells_it() -> None:
+    """Limits far below the market reject everything, until they are changed."""
+    with sim.Hub(sim.Market(1, rate=500.0)) as hub:
+        engine = engine_for(hub)
+        (symbol,) = engine.symbols
+        rules = engine.instrument(symbol).rules
+        engine.set_rules(symbol, dataclasses.replace(rules, price_high=1e-9))
+        limits = tw.RejectionLimits(least=5, window_s=2.0)
+        client = tw.connect(hub.url, token=hub.token(), engine=engine, streams="trades", rejections=limits)
+        with client, client.events() as events:
+            high = next_alert(events)
+            assert (high.symbol, high.state, high.reason) == (symbol, "high", None)
+            assert high.rejected == high.received == high.rejections["limits"] >= 5
+            engine.set_rules(symbol, rules)
+            assert next_alert(events).state == "normal"
+
+
+def next_alert(events: tw.EventStream) -> RejectionRate:
+    while not isinstance(event := events.get(timeout=PATIENCE_S), RejectionRate):
+        pass
+    return event
 
 
 def test_the_log_has_one_line_for_many(caplog: pytest.LogCaptureFixture) -> None:

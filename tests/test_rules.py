@@ -164,7 +164,7 @@ def test_stamping_by_arrival() -> None:
     assert engine.last("X").ts_event == T0 + 7
     assert trade(engine, ts=None) == "no_event_time"
     assert quote(engine, 99.75, 100.0, ts=None, ts_recv=T0 + 9) == "ok"
-    assert engine.book("X").ts_event == T0 + 9
+    assert engine.quote("X").ts_event == T0 + 9
     # A tick that has an event time keeps it.
     assert trade(engine, ts=T0 + 1, ts_recv=T0 + 5) == "ok"
     assert engine.last("X").ts_event == T0 + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import pickle
 import threading
@@ -286,6 +287,13 @@ def test_special_days() -> None:
     assert session.next_change_ns(ns("2026-11-26T17:00:00-06:00")) == ns("2026-11-27T12:15:00-06:00")
     assert len(session.holidays) == 131
     assert session.only("late").next_change_ns(START_NS) == ns("2026-11-26T14:00:00-06:00")
+
+
+def test_a_session_with_changes() -> None:
+    session = Session("Europe/London", "08:00", "16:30", early_closes={"2026-12-24": "12:30"})
+    moved = dataclasses.replace(session, zone="Europe/Dublin")
+    assert (moved.zone, moved.hours, moved.special) == ("Europe/Dublin", session.hours, session.special)
+    assert moved.next_change_ns(ns("2026-12-24T08:00:00+00:00")) == ns("2026-12-24T12:30:00+00:00")
 
 
 def test_an_early_close_ends_the_parts_that_come_later() -> None:

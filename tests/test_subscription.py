@@ -32,6 +32,7 @@ def trade(engine: tw.Engine, second: float, price: float = 10.0, symbol: str = "
 def balanced(sub: tw.Subscription) -> dict[str, int]:
     stats = sub.stats()
     assert stats["published"] == stats["delivered"] + stats["pending"] + stats["shed"], stats
+    assert stats.pop("filtered") == 0
     return stats
 
 

@@ -147,6 +147,18 @@ def test_a_market_whose_sizes_grow_is_followed() -> None:
     assert all(verdicts[140:])
 
 
+@pytest.mark.parametrize("extreme", [5e-324, 1.7e308])
+def test_extreme_sizes_leave_the_usual_one_where_it_can_come_back_from(extreme: float) -> None:
+    validator = tw.Validator(instrument(tw.Rules(outsize="reject", outsize_times=10.0)))
+    for size in [extreme] * 31 + [extreme * 0.5, extreme] * 50:
+        validator.trade(T0, 100.0, size)
+    # From one end of the numbers to a size of one are some 23,000 steps.
+    ts_event = np.full(30_000, T0)
+    ones = validator.trades(ts_event=ts_event, price=np.full(30_000, 100.0), size=np.ones(30_000))
+    assert ones["accepted"][-1]
+    assert not validator.trade(T0, 100.0, 100.0).accepted
+
+
 def test_quotes() -> None:
     rules = tw.Rules(locked="flag", one_sided="reject", spike="flag", stale="flag", stale_quote_limit="1s")
     validator = tw.Validator(instrument(rules))

@@ -15,7 +15,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _core, events, sessions
-from ._core import Bar, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Verdict, Volumes
+from ._core import Bar, Book, Feed, Overlap, OverlapReport, Quote, Receipt, Snapshot, Trade, Verdict, Volumes
+from .aggregator import BarAggregator
 from .auth import Token, env
 from .backfill_settings import BackfillSettings
 from .breaker import Breaker, BreakerSettings
@@ -71,6 +72,8 @@ __all__ = [
     "CME",
     "BackfillSettings",
     "Bar",
+    "BarAggregator",
+    "Book",
     "Breaker",
     "BreakerOpen",
     "BreakerSettings",

@@ -9,6 +9,8 @@ from typing_extensions import disjoint_base
 __all__ = [
     "ArrowStream",
     "Bar",
+    "BarAggregator",
+    "Book",
     "Engine",
     "Feed",
     "Overlap",
@@ -29,10 +31,14 @@ __all__ = [
     "debug_build",
     "judged",
     "set_rules",
+    "timeframe_name",
 ]
 
 __version__: str
 debug_build: bool
+
+def timeframe_name(text: str) -> str:
+    """The name of a timeframe: of all its spellings the one that readers are shown."""
 
 class _Rules(Protocol):
     @property
@@ -63,6 +69,8 @@ class _Rules(Protocol):
     def one_sided(self) -> str: ...
     @property
     def duplicate(self) -> str: ...
+    @property
+    def session(self) -> str: ...
     @property
     def allow_negative(self) -> bool: ...
     @property
@@ -102,6 +110,8 @@ class _Spec(Protocol):
     @property
     def align(self) -> Zone | Sessions | None: ...
     @property
+    def hours(self) -> Sessions | None: ...
+    @property
     def lateness_ns(self) -> int: ...
     @property
     def late(self) -> str: ...
@@ -112,11 +122,15 @@ class _Spec(Protocol):
     @property
     def flat_limit(self) -> int: ...
     @property
-    def hours(self) -> Sessions | None: ...
+    def split(self) -> str: ...
+    @property
+    def restart(self) -> Sessions | None: ...
     @property
     def stamp_arrival(self) -> bool: ...
     @property
     def capacity(self) -> int: ...
+    @property
+    def book_levels(self) -> int: ...
     @property
     def rules(self) -> _Rules: ...
 
@@ -177,7 +191,7 @@ class Trade:
 
 @final
 class Quote:
-    """The top of the book after an accepted quote. A side or size that is absent is NaN."""
+    """The best prices after an accepted quote. A side or size that is absent is NaN."""
 
     @property
     def symbol(self) -> str: ...
@@ -200,8 +214,86 @@ class Quote:
         """Last traded price as the quote stream reports it."""
 
 @final
+class Book:
+    """The order book of one instrument as it was after some one update. It does not change."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def bids(self) -> NDArray[np.float64]:
+        """The best bids, best first: shape (n, 2), a row being price and size. Read-only."""
+    @property
+    def asks(self) -> NDArray[np.float64]:
+        """The best asks, as `bids`."""
+    @property
+    def levels(self) -> int:
+        """Levels of each side that were asked for."""
+    @property
+    def ts_event(self) -> int | None:
+        """Event time of the newest depth delta, int ns UTC, or None."""
+    @property
+    def complete(self) -> bool:
+        """Whether the book began with everything that rests (a reset, or a whole book) and nothing was lost
+        since. Otherwise it is put together from what has changed since the feed was joined.
+        """
+    @property
+    def bid(self) -> float:
+        """Best bid, NaN without one."""
+    @property
+    def ask(self) -> float:
+        """Best ask, NaN without one."""
+    @property
+    def bid_size(self) -> float:
+        """Size at the best bid, NaN without one."""
+    @property
+    def ask_size(self) -> float:
+        """Size at the best ask, NaN without one."""
+    @property
+    def spread(self) -> float:
+        """Best ask less best bid, NaN where a side is empty."""
+    @property
+    def mid(self) -> float:
+        """The middle of the best prices, NaN where a side is empty."""
+    @property
+    def microprice(self) -> float:
+        """The middle of the best prices, each weighted with the size on the other side:
+        (bid * ask_size + ask * bid_size) / (bid_size + ask_size), the weighted mid of Stoikov, "The
+        micro-price" (2018). NaN where a side is empty.
+        """
+    def imbalance(self, levels: int | None = None) -> float:
+        """(B - A) / (B + A), where B and A are the sizes of the first `levels` bids and asks (None: of all
+        here): 1 if only bids rest, -1 if only asks do, NaN for an empty book. With one level the queue
+        imbalance of Gould and Bonart, "Queue imbalance as a one-tick-ahead price predictor" (2016).
+        """
+    @property
+    def last_side(self) -> int:
+        """Aggressor of the newest accepted trade: 1 buy, -1 sell, 0 not known."""
+    @property
+    def bid_levels(self) -> int:
+        """Bids that the engine holds, shown or not."""
+    @property
+    def ask_levels(self) -> int:
+        """Asks that the engine holds, shown or not."""
+    @property
+    def updates(self) -> int:
+        """Depth deltas that the book was given so far."""
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of the deltas, by name: updates, other (no level: prints, session extremes), missed
+        (refused, so that their level may be out of date), dropped (levels, too many), pruned (levels
+        better than what the feed called its best), crossed (levels that the other side had passed),
+        disagreements (lasting differences to the quotes' best prices), resets, snapshots, gaps.
+        """
+    def frame(self) -> pl.DataFrame:
+        """The book as a frame of one row: ts_event, then bid_px_00, ask_px_00, bid_sz_00, ask_sz_00,
+        bid_px_01, … best first; null where there is no such level.
+        """
+
+@final
 class Bar:
-    """A bar. It covers ts <= ts_event < ts_end, both int ns UTC, and is labelled by its start."""
+    """A bar. One of a length of time covers ts <= ts_event < ts_end, both int ns UTC, and is labelled by
+    its start. Any other begins with the tick at ts and ends with the one at ts_end.
+    """
 
     @property
     def symbol(self) -> str: ...
@@ -277,7 +369,10 @@ class Snapshot:
         """The newest accepted trade, or None."""
     @property
     def quote(self) -> Quote | None:
-        """The top of the book, or None."""
+        """The newest accepted quote, or None."""
+    @property
+    def book(self) -> Book | None:
+        """The order book, as of `Engine.book(symbol)`, or None before the first depth delta."""
     @property
     def stats(self) -> dict[str, Any]:
         """Counts of ticks, as of `Engine.stats(symbol)`."""
@@ -318,7 +413,9 @@ class Verdict:
 
 @disjoint_base
 class Validator:
-    def __new__(cls, symbol: str, rules: _Rules, tick_size: float, stamp_arrival: bool) -> Self: ...
+    def __new__(
+        cls, symbol: str, rules: _Rules, tick_size: float, stamp_arrival: bool, hours: Sessions | None
+    ) -> Self: ...
     def trade(
         self, ts_event: int | None, price: float, size: float, side: int = 0, ts_recv: int | None = None
     ) -> Verdict:
@@ -360,6 +457,39 @@ class Validator:
     def _reasons() -> list[str]: ...
 
 @disjoint_base
+class BarAggregator:
+    def __new__(
+        cls,
+        timeframes: Sequence[str],
+        symbol: str,
+        tick_size: float | None,
+        source: str,
+        lateness_ns: int,
+        split: str,
+    ) -> Self: ...
+    @property
+    def timeframes(self) -> tuple[str, ...]:
+        """The timeframes, in the order of `Engine.timeframes`."""
+    @property
+    def late(self) -> int:
+        """Ticks that came after a time bar of theirs was closed; they are in no bar."""
+    def push(self, ts_event: int, price: float, size: float = 0.0, ts_recv: int | None = None) -> list[Bar]:
+        """Add one tick; returns the bars that it closed."""
+    def advance(self, now_ns: int) -> list[Bar]:
+        """Close every time bar that ends at or before `now_ns` (int ns UTC), and return them. Ticks that
+        belong to them are late from then on.
+        """
+    def open_bars(self, timeframe: str) -> list[Bar]:
+        """The bars of a timeframe that are still open, oldest first: usually one."""
+    def _push_many(
+        self,
+        ts_event: NDArray[np.int64],
+        price: NDArray[np.float64],
+        size: NDArray[np.float64],
+        ts_recv: NDArray[np.int64] | None,
+    ) -> list[Bar]: ...
+
+@disjoint_base
 class Engine:
     def __new__(cls, instruments: Sequence[_Spec], timeframes: Sequence[tuple[str, int]]) -> Self: ...
     @property
@@ -367,7 +497,9 @@ class Engine:
         """The instruments' symbols, in the order given."""
     @property
     def timeframes(self) -> tuple[str, ...]:
-        """The timeframes, from the smallest to the largest."""
+        """The timeframes: lengths of time from the smallest to the largest, then trades, volume, notional,
+        range and Renko.
+        """
     def push_trade(
         self,
         symbol: str,
@@ -391,6 +523,22 @@ class Engine:
         last: float = ...,
     ) -> bool:
         """Apply one quote. A side, size or last price that is absent is NaN."""
+    def push_depth(
+        self,
+        symbol: str,
+        ts_event: int | None,
+        kind: Literal["bid", "ask", "best_bid", "best_ask", "reset"],
+        price: float = ...,
+        size: float = ...,
+        ts_recv: int | None = None,
+    ) -> bool:
+        """Apply one depth delta. `size` is what rests at the price from now on, 0 for nothing. Returns
+        whether it was accepted.
+
+        Args:
+            kind: "bid" or "ask"; "best_bid" or "best_ask" if nothing better rests on that side; "reset"
+                to begin the book anew, for which price and size mean nothing.
+        """
     @overload
     def bar_span(self, symbol: str, timeframe: str, ts: int) -> tuple[int, int]: ...
     @overload
@@ -398,10 +546,10 @@ class Engine:
         self, symbol: str, timeframe: str, ts: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Start and end of the bar of an instrument that `ts` belongs to, ns UTC: two ints, or of a column
-        of times (int64 or datetime64, shape (n,)) two columns.
+        of times (int64 or datetime64, shape (n,)) two columns. Only for lengths of time.
         """
     def parents(self, symbol: str) -> list[tuple[str, str | None]]:
-        """Each timeframe, ascending, with the one that an instrument's is rolled up from (None: ticks)."""
+        """Each length of time, ascending, with the one that an instrument's is rolled up from (None: ticks)."""
     def advance(self, now_ns: int) -> None:
         """Close every bar that ends at or before `now_ns`; ticks of those are late from then on."""
     def mark_gap(self, start_ns: int | None, end_ns: int, symbols: Sequence[str] | None = None) -> None:
@@ -412,8 +560,12 @@ class Engine:
         """One consistent cut through an instrument, over all timeframes."""
     def last(self, symbol: str) -> Trade | None:
         """The newest accepted trade, or None."""
-    def book(self, symbol: str) -> Quote | None:
-        """The newest accepted quote, the top of the book, or None."""
+    def quote(self, symbol: str) -> Quote | None:
+        """The newest accepted quote, or None."""
+    def book(self, symbol: str, levels: int | None = None) -> Book | None:
+        """The order book, or None before the first depth delta: at most `levels` levels of each side, by
+        default all that the engine shows (`book_levels`). It never waits for a writer, and no writer for it.
+        """
     def rejections(self, symbol: str | None = None) -> dict[str, int]:
         """Rejected ticks by reason, of one instrument or of everything that came."""
     def stats(self, symbol: str | None = None) -> dict[str, Any]:
@@ -423,7 +575,7 @@ class Engine:
         can tell, or None; of all instruments, the least.
         """
     def memory(self) -> dict[str, int]:
-        """Bytes of memory in use: rings (as far as filled), bars, fixed, total."""
+        """Bytes of memory in use: rings (as far as filled), bars, books, fixed, total."""
     def _push_trades(
         self,
         symbols: Sequence[str],
@@ -619,6 +771,7 @@ class Subscription:
         symbols: Sequence[str] | None,
         capacity: int,
         source: str,
+        hours: Sequence[Sessions],
     ) -> Self: ...
     def poll(self) -> list[Bar | Trade | Quote]:
         """Everything that is waiting; empty when there is nothing. Never blocks."""
@@ -637,7 +790,9 @@ class Subscription:
     def closed(self) -> bool:
         """Whether `close` was called."""
     def stats(self) -> dict[str, int]:
-        """published == delivered + pending + shed, since the subscription was made."""
+        """published == delivered + pending + shed, since the subscription was made; filtered: what was not
+        published to it because it lies outside of the hours asked for.
+        """
     def _take(self) -> Bar | Trade | Quote | None: ...
     def _arm(self, callback: Callable[[], object]) -> None: ...
 

@@ -12,7 +12,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Align", "alignment", "check_align", "hours", "zones"]
+__all__ = ["Align", "alignment", "check_align", "hours", "restarts", "zones"]
 
 Align = _core.Zone | _core.Sessions | None
 """None is UTC."""
@@ -61,6 +61,22 @@ def zones(align: str, session: Session | None) -> tuple[str, ...]:
 def hours(session: Session | None) -> _core.Sessions | None:
     """When an instrument trades, as the core wants it; None where nothing is said."""
     return None if session is None else _sessions(session)
+
+
+def restarts(symbol: str, restart: str, session: Session | None) -> _core.Sessions | None:
+    """The trading days with which bars that are cut by ticks begin anew; None where they never do.
+
+    Raises:
+        ConfigError: "session", where the instrument has none.
+    """
+    if restart == "never":
+        return None
+    if session is None:
+        raise ConfigError(
+            f'restart: got "session" for {symbol!r}, which has none; give the instrument session=, '
+            "e.g. session=tickwire.CME"
+        )
+    return _sessions(session)
 
 
 @functools.lru_cache(maxsize=256)

@@ -10,17 +10,14 @@ local times here, and refused everywhere else.
 
 The transitions from 1970 to 2200 come from `zoneinfo`, which knows a zone's history and, beyond it, its rule
 for all years to come. It does not list them: its offsets are looked at every few days, and where two differ
-the transition is found by halving. That takes some 15 ms once per zone, and no dependency; `whenever` has a
-`next_transition`, but a table has to be listed either way. Before 1970 and after 2200 the nearest offset
-goes on. Rust gets the table and never sees a name.
+the transition is found by halving, once per zone. Before 1970 and after 2200 the nearest offset goes on. Rust
+gets the table and never sees a name.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
-import zoneinfo
-from collections.abc import Callable
 from typing import Literal, NamedTuple, Self, overload
 
 import numpy as np
@@ -28,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from .errors import ConfigError
+from .offsets import find_zone, offsets_between
 from .units import time_ns
 
 __all__ = ["Fold", "Gap", "Transition", "Zone", "zone"]
@@ -38,8 +36,6 @@ Gap = Literal["shift", "raise"]
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _LAST_S = int(_EPOCH.replace(year=LAST_YEAR + 1).timestamp())
-# No zone ever went from one offset to another and back in less than 12 days.
-_STEP_S = 5 * 86_400
 _NS = 10**9
 
 
@@ -129,36 +125,5 @@ def _transition(starts: NDArray[np.int64], offsets: NDArray[np.int64], row: int)
 @functools.cache
 def _table(name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The transitions of a zone, ns UTC, and the offsets before the first and after each, ns."""
-    try:
-        info = zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise ConfigError(
-            f'zone: got {name!r}, expected a time zone such as "America/New_York"; '
-            "where the system has none, install tzdata"
-        ) from None
-
-    def offset(at_s: int) -> dt.timedelta | None:
-        return dt.datetime.fromtimestamp(at_s, info).utcoffset()
-
-    starts, offsets = [], [offset(0)]
-    for late_s in range(_STEP_S, _LAST_S + _STEP_S, _STEP_S):
-        early_s = late_s - _STEP_S
-        # One step may hold several transitions.
-        while offset(late_s) != offsets[-1]:
-            early_s = _first_change(offset, early_s, late_s)
-            starts.append(early_s)
-            offsets.append(offset(early_s))
-    ahead_s = [0 if ahead is None else ahead // dt.timedelta(seconds=1) for ahead in offsets]
-    return np.array(starts, np.int64) * _NS, np.array(ahead_s, np.int64) * _NS
-
-
-def _first_change(offset: Callable[[int], dt.timedelta | None], early_s: int, late_s: int) -> int:
-    """A second from which on the offset is not what it was at `early_s`, as it is not at `late_s`."""
-    before = offset(early_s)
-    while late_s - early_s > 1:
-        middle_s = (early_s + late_s) // 2
-        if offset(middle_s) == before:
-            early_s = middle_s
-        else:
-            late_s = middle_s
-    return late_s
+    starts, offsets = offsets_between(find_zone("zone", name), 0, _LAST_S)
+    return starts * _NS, offsets * _NS

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from . import _core
-from .alignment import Align, alignment, check_align, hours, zones
+from .alignment import Align, alignment, check_align, hours, restarts, zones
 from .asset_rules import BY_ASSET_CLASS, AssetClass
 from .errors import ConfigError
 from .units import duration_ns
@@ -16,12 +16,27 @@ from .units import duration_ns
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Action", "Empty", "Instrument", "Late", "ProtocolName", "Rules", "Source", "Spec"]
+__all__ = [
+    "Action",
+    "Empty",
+    "Instrument",
+    "Late",
+    "ProtocolName",
+    "Restart",
+    "Rules",
+    "Source",
+    "Spec",
+    "Split",
+]
 
 Action = Literal["reject", "flag", "off"]
 Source = Literal["trade", "bid", "ask", "mid", "last"]
 Late = Literal["reject", "revise"]
 Empty = Literal["skip", "flat"]
+Split = Literal["keep", "split"]
+Restart = Literal["never", "session"]
+MAX_BOOK_LEVELS = 1_024
+"""Levels of one side that the engine keeps; it cannot show more."""
 ProtocolName = Literal["json", "messagepack"]
 """A SignalR hub protocol, by the name that the handshake calls it."""
 
@@ -95,6 +110,7 @@ class Rules:
         one_sided: quotes have a bid and an ask.
         duplicate: a tick is not in event time and all its values the same as the accepted one before it.
             Prints that look alike are real, so that this is for feeds that are known to repeat themselves.
+        session: event times lie in the hours of the instrument's session.
         allow_negative: prices of zero and less are legal.
         price_low, price_high: the absolute limits; None for no limit.
         band_width: half width of the band, as a fraction of the last accepted price.
@@ -128,6 +144,7 @@ class Rules:
     locked: Action = field(default="off", kw_only=True)
     one_sided: Action = field(default="off", kw_only=True)
     duplicate: Action = field(default="off", kw_only=True)
+    session: Action = field(default="off", kw_only=True)
     price_low: float | None = field(default=None, kw_only=True)
     price_high: float | None = field(default=None, kw_only=True)
     spike_moves: float = field(default=20.0, kw_only=True)
@@ -211,6 +228,7 @@ RULES = (
     "locked",
     "one_sided",
     "duplicate",
+    "session",
 )
 """The rules, by the names that they and their reasons have."""
 
@@ -233,7 +251,8 @@ class Instrument:
         align: what its bars are aligned to: "utc"; the wall clock of a zone, e.g. "America/New_York", for bars
             of an hour and longer (those that are shorter to UTC); or "session", all of them, to its trading
             days. None takes the engine's default.
-        session: when it trades.
+        session: when it trades. After a break the price band is put around the next price, and what the
+            rule `session` says becomes of ticks outside.
         source: what its bars are made of: "trade", "bid", "ask", "mid", "last" or a tuple of them.
             None takes the engine's default.
         lateness: how long, in event time, a bar waits for late ticks. None takes the engine's default.
@@ -247,7 +266,15 @@ class Instrument:
             not until the next tick. None takes the engine's default.
         flat_limit: at most so many bars of the smallest timeframe in a row are filled flat. None takes
             the engine's default.
+        split: what becomes of a trade that reaches the end of a volume or notional bar: "keep" (it stays
+            whole, and the bar may hold more than its timeframe says) or "split" (each bar gets the part
+            it has room for). None takes the engine's default.
+        restart: whether bars by trades, volume, notional and range begin anew with the first tick of each
+            trading day of the session ("session"; the bar before ends short) or "never". Renko goes on.
+            None takes the engine's default.
         stamp: "event", or "arrival" to stamp ticks without event time with their arrival time.
+        book_levels: levels of each side of the order book that readers are shown. None takes the engine's
+            default.
         rules: what prices, sizes and times must obey.
     """
 
@@ -261,7 +288,10 @@ class Instrument:
     horizon: str | None = field(default=None, kw_only=True)
     empty: Empty | None = field(default=None, kw_only=True)
     flat_limit: int | None = field(default=None, kw_only=True)
+    split: Split | None = field(default=None, kw_only=True)
+    restart: Restart | None = field(default=None, kw_only=True)
     stamp: Literal["event", "arrival"] = field(default="event", kw_only=True)
+    book_levels: int | None = field(default=None, kw_only=True)
     rules: Rules = field(default_factory=Rules, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -284,9 +314,20 @@ class Instrument:
             choice("empty", self.empty, Empty)
         if self.flat_limit is not None:
             count("flat_limit", self.flat_limit, MAX_FLAT_LIMIT)
+        if self.split is not None:
+            choice("split", self.split, Split)
+        if self.restart is not None:
+            choice("restart", self.restart, Restart)
+        if self.book_levels is not None:
+            count("book_levels", self.book_levels, MAX_BOOK_LEVELS)
         choice("stamp", self.stamp, Literal["event", "arrival"])
         if not isinstance(self.rules, Rules):
             raise ConfigError(f"rules: got {self.rules!r}, expected a tickwire.Rules")
+        if self.rules.session != "off" and self.session is None:
+            raise ConfigError(
+                f"rules: got session={self.rules.session!r}, but {self.symbol!r} has no session; "
+                "give the instrument session=, e.g. session=tickwire.CME"
+            )
 
     def _check_session(self) -> None:
         # Sessions are made of what stands here.
@@ -304,15 +345,18 @@ class Spec:
     tick_size: float
     align: Align
     zones: tuple[str, ...]
+    hours: _core.Sessions | None
     sources: tuple[Source, ...]
     lateness_ns: int
     late: Late
     horizon_ns: int
     empty: Empty
     flat_limit: int
-    hours: _core.Sessions | None
+    split: Split
+    restart: _core.Sessions | None
     stamp_arrival: bool
     capacity: int
+    book_levels: int
     rules: Rules
 
     @classmethod
@@ -327,7 +371,10 @@ class Spec:
         horizon_ns: int,
         empty: Empty,
         flat_limit: int,
+        split: Split,
+        restart: Restart,
         capacity: int,
+        book_levels: int,
     ) -> Spec:
         own_align = align if instrument.align is None else instrument.align
         own_source, horizon = instrument.source, instrument.horizon
@@ -336,6 +383,7 @@ class Spec:
             tick_size=float(instrument.tick_size),
             align=alignment(instrument.symbol, own_align, instrument.session),
             zones=zones(own_align, instrument.session),
+            hours=hours(instrument.session),
             sources=source if own_source is None else sources("source", own_source),
             lateness_ns=lateness_ns
             if instrument.lateness is None
@@ -343,9 +391,11 @@ class Spec:
             late=instrument.late or late,
             horizon_ns=horizon_ns if horizon is None else duration_ns("horizon", horizon),
             empty=instrument.empty or empty,
-            hours=hours(instrument.session) if (instrument.empty or empty) == "flat" else None,
             flat_limit=instrument.flat_limit or flat_limit,
+            split=instrument.split or split,
+            restart=restarts(instrument.symbol, instrument.restart or restart, instrument.session),
             stamp_arrival=instrument.stamp == "arrival",
             capacity=capacity,
+            book_levels=book_levels if instrument.book_levels is None else instrument.book_levels,
             rules=instrument.rules,
         )

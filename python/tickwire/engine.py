@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
-from .alignment import check_align
+from .alignment import check_align, hours
 from .config import (
+    MAX_BOOK_LEVELS,
     MAX_FLAT_LIMIT,
     Empty,
     Instrument,
     Late,
     ProtocolName,
+    Restart,
     Rules,
     Source,
     Spec,
+    Split,
     choice,
     count,
     sources,
     texts,
 )
 from .errors import ConfigError, UnknownInstrument
+from .session_choice import SessionChoice, chosen
 from .subscription import Subscription
 from .units import duration_ns, float_column, int_column, side_column, time_ns
 
@@ -46,12 +50,13 @@ MAX_RETAIN = 1 << 40
 def _retain(value: int | Mapping[str, int], timeframes: Sequence[str]) -> list[tuple[str, int]]:
     if not isinstance(value, Mapping):
         return [(timeframe, count("retain", value, MAX_RETAIN)) for timeframe in timeframes]
-    if unknown := sorted(set(value) - set(timeframes)):
+    wanted = {_core.timeframe_name(timeframe): number for timeframe, number in value.items()}
+    if unknown := sorted(set(wanted) - set(timeframes)):
         raise ConfigError(
             f"retain: got {unknown[0]!r}, expected only timeframes of this engine: {timeframes}"
         )
     return [
-        (timeframe, count(f"retain[{timeframe!r}]", value.get(timeframe, DEFAULT_RETAIN), MAX_RETAIN))
+        (timeframe, count(f"retain[{timeframe!r}]", wanted.get(timeframe, DEFAULT_RETAIN), MAX_RETAIN))
         for timeframe in timeframes
     ]
 
@@ -65,7 +70,11 @@ class Engine(_core.Engine):
 
     Args:
         instruments: one `Instrument` or several.
-        timeframes: lengths of time bars: "1s", "5m", "1h", "1d", "1w", "1mo".
+        timeframes: what bars are cut by. Time: "1s", "5m", "1h", "1d", "1w", "1mo". Or their ticks, in the
+            order of arrival: "100t" so many trades (or quotes), "5000v" so much volume, "1e6n" so much
+            notional, "8r" a range of so many ticks, "8renko" Renko bricks of so many ticks. Amounts have
+            one name, without an exponent ("1000000n"), and are found by any spelling. Volume and
+            notional need source="trade".
         capacity: ticks kept per instrument, trades and quotes each; rounded up to a power of two.
         retain: closed bars kept per timeframe, or a dict of those. Up to a quarter more may be kept, or
             512 where that is more.
@@ -79,6 +88,12 @@ class Engine(_core.Engine):
             a bar's end they may revise it.
         empty, flat_limit: what becomes of bars without ticks, "skip" or "flat"; and how many of the
             smallest timeframe in a row are filled. See `Instrument`.
+        split: what becomes of a trade that reaches the end of a volume or notional bar, unless an
+            instrument says otherwise: "keep" (it stays whole) or "split" (see `Instrument`).
+        restart: whether bars by trades, volume, notional and range begin anew with each trading day,
+            "session", or "never", unless an instrument says otherwise.
+        book_levels: levels of each side of the order book that readers are shown, at most 1,024, unless an
+            instrument says otherwise. What is shown is written anew as it changes; more are always kept.
 
     Raises:
         ConfigError: an argument that cannot work.
@@ -108,6 +123,9 @@ class Engine(_core.Engine):
         horizon: str = "5m",
         empty: Empty = "skip",
         flat_limit: int = 3_600,
+        split: Split = "keep",
+        restart: Restart = "never",
+        book_levels: int = 10,
     ) -> Self:
         if isinstance(instruments, str) or not isinstance(instruments, (Instrument, Iterable)):
             raise ConfigError(f"instruments: got {instruments!r}, expected tickwire.Instrument objects")
@@ -121,10 +139,12 @@ class Engine(_core.Engine):
             symbols.add(instrument.symbol)
         if not given:
             raise ConfigError("instruments: got none, expected at least one tickwire.Instrument")
-        timeframes = texts("timeframes", timeframes, '["1s", "1m"]')
+        timeframes = [_core.timeframe_name(text) for text in texts("timeframes", timeframes, '["1s", "1m"]')]
         check_align("align", align)
         choice("late", late, Late)
         choice("empty", empty, Empty)
+        choice("split", split, Split)
+        choice("restart", restart, Restart)
         specs = [
             Spec.of(
                 instrument,
@@ -135,11 +155,14 @@ class Engine(_core.Engine):
                 horizon_ns=duration_ns("horizon", horizon),
                 empty=empty,
                 flat_limit=count("flat_limit", flat_limit, MAX_FLAT_LIMIT),
+                split=split,
+                restart=restart,
                 capacity=count("capacity", capacity, MAX_CAPACITY),
+                book_levels=count("book_levels", book_levels, MAX_BOOK_LEVELS),
             )
             for instrument in given
         ]
-        engine = super().__new__(cls, specs, _retain(retain, list(timeframes)))
+        engine = super().__new__(cls, specs, _retain(retain, timeframes))
         engine._feeds = {}
         engine._zones = tuple(dict.fromkeys(zone for spec in specs for zone in spec.zones))
         engine._instruments = {instrument.symbol: instrument for instrument in given}
@@ -327,13 +350,13 @@ class Engine(_core.Engine):
         self, symbol: str, timeframe: str, table: Any, replace: bool = False, *, source: Source = "trade"
     ) -> dict[str, int]:
         """Put in ready bars. Larger timeframes are rolled up from them, and readers see all of it at
-        once. Rows may come in any order.
+        once. Rows may come in any order. Bars that are cut by their ticks are left as they are.
 
         The table is taken to hold every bar from its first to its last: where it has none, nothing
         was traded. What `mark_gap` said is missing there is then known.
 
         Args:
-            timeframe: which of the engine's timeframes the bars are of.
+            timeframe: which of the engine's timeframes the bars are of; a length of time.
             table: an Arrow table with ts (bar open; timestamp or int ns UTC), open, high, low, close,
                 volume [, vwap, trades].
             replace: put the given bars in place of closed ones, as revisions. A bar for which ticks
@@ -344,6 +367,7 @@ class Engine(_core.Engine):
 
         Raises:
             DataError: a row that cannot be right; nothing was applied.
+            ConfigError: a timeframe that is no length of time, or a source without bars.
         """
         return self._put_bars(symbol, timeframe, source, table, replace, None)[0]
 
@@ -392,6 +416,7 @@ class Engine(_core.Engine):
         partial: bool = False,
         source: Source = "trade",
         *,
+        session: SessionChoice | None = None,
         tz: str | None = None,
         time_unit: str | None = None,
     ) -> pl.DataFrame:
@@ -402,11 +427,15 @@ class Engine(_core.Engine):
             since: only bars that open at or after this time (int ns UTC, or a datetime with time zone).
             partial: add the bars that are still open; they carry complete=False.
             source: which price the bars are made of.
+            session: only bars that open in these hours: kinds of the instrument's own, e.g. "regular",
+                "any" for all of them, or a `Session` of another market. `last` counts what is left.
             tz: show ts in this time zone. time_unit: "ns" (as kept), "us" or "ms".
 
         Returns:
             ts Datetime("ns", "UTC") bar open; open, high, low, close, volume, vwap Float64 (vwap null
-            without volume); trades Int64, the number of ticks; complete Boolean.
+            without volume); trades Int64, the number of ticks; complete Boolean. Bars that are cut by
+            their ticks are labelled by the time of their first tick (several may share a label) and
+            have a tenth column, ts_end, the time of their last.
 
         Raises:
             UnknownInstrument, ConfigError: a symbol, timeframe or source that this engine does not have.
@@ -414,7 +443,12 @@ class Engine(_core.Engine):
         if last is not None:
             count("last", last, 1 << 62)
         start = None if since is None else time_ns("since", since)
-        frame: pl.DataFrame = self._bars(symbol, timeframe, last, start, partial, source)
+        frame = self._within(
+            symbol,
+            session,
+            last,
+            lambda newest: self._bars(symbol, timeframe, newest, start, partial, source),
+        )
         if tz is None and time_unit is None:
             return frame
         import polars as pl
@@ -451,23 +485,66 @@ class Engine(_core.Engine):
 
         def closed(timeframe: str) -> tuple[str, pl.DataFrame, NDArray[np.int64]]:
             bars = snapshot.bars(timeframe, source=source)
+            if "ts_end" in bars.columns:
+                return timeframe, bars, bars["ts_end"].dt.epoch("ns").to_numpy()
             return timeframe, bars, self.bar_span(symbol, timeframe, bars["ts"].to_numpy())[1]
 
         return as_of([closed(timeframe) for timeframe in timeframes])
 
-    def trades(self, symbol: str, last: int | None = None) -> pl.DataFrame:
+    def trades(
+        self, symbol: str, last: int | None = None, *, session: SessionChoice | None = None
+    ) -> pl.DataFrame:
         """The newest accepted trades that the ring holds, oldest first: ts_event, ts_recv
-        Datetime("ns", "UTC"), price, size Float64, side Int8 (1 buy, -1 sell, 0 not known).
+        Datetime("ns", "UTC"), price, size Float64, side Int8 (1 buy, -1 sell, 0 not known). `session`: only
+        those of these hours, as for `bars`.
         """
-        frame: pl.DataFrame = self._trades(symbol, last if last is None else count("last", last, 1 << 62))
-        return frame
+        last = last if last is None else count("last", last, 1 << 62)
+        return self._within(symbol, session, last, lambda newest: self._trades(symbol, newest))
 
-    def quotes(self, symbol: str, last: int | None = None) -> pl.DataFrame:
+    def quotes(
+        self, symbol: str, last: int | None = None, *, session: SessionChoice | None = None
+    ) -> pl.DataFrame:
         """The newest accepted quotes that the ring holds, oldest first: ts_event, ts_recv
-        Datetime("ns", "UTC"), bid, ask, bid_size, ask_size, last Float64 (null where absent).
+        Datetime("ns", "UTC"), bid, ask, bid_size, ask_size, last Float64 (null where absent). `session`: only
+        those of these hours, as for `bars`.
         """
-        frame: pl.DataFrame = self._quotes(symbol, last if last is None else count("last", last, 1 << 62))
-        return frame
+        last = last if last is None else count("last", last, 1 << 62)
+        return self._within(symbol, session, last, lambda newest: self._quotes(symbol, newest))
+
+    def session_vwap(
+        self, symbol: str, session: SessionChoice = "any", *, timeframe: str | None = None
+    ) -> pl.DataFrame:
+        """The volume-weighted average price of each trading day, from its first open on: the last row is that
+        of now, the open bar included. From bars, so as far back as those are retained.
+
+        Args:
+            session: which hours count, as for `bars`.
+            timeframe: of the bars, of which each gives a row; None: the smallest.
+
+        Returns:
+            ts, the open of the bar; day Date, the trading day; vwap, volume Float64, the day's so far.
+
+        Raises:
+            ConfigError: the instrument has no session, and none is given.
+        """
+        from .session_frames import running_vwap
+
+        bars = self.bars(symbol, timeframe or self.timeframes[0], partial=True)
+        return running_vwap(bars, chosen(session, symbol, self.instrument(symbol).session))
+
+    def _within(
+        self,
+        symbol: str,
+        session: SessionChoice | None,
+        last: int | None,
+        newest: Callable[[int | None], pl.DataFrame],
+    ) -> pl.DataFrame:
+        """The `last` rows inside the hours, of a frame of which `newest` has so many rows."""
+        if session is None:
+            return newest(last)
+        from .session_frames import newest_within
+
+        return newest_within(chosen(session, symbol, self.instrument(symbol).session), last, newest)
 
     def rejected_ticks(self, symbol: str | None = None, last: int | None = None) -> pl.DataFrame:
         """The newest ticks that were rejected, of one instrument or of each, oldest first: at most `last`
@@ -500,6 +577,7 @@ class Engine(_core.Engine):
         overflow: str = "overwrite",
         capacity: int = 4096,
         source: Source = "trade",
+        session: SessionChoice | None = None,
     ) -> Subscription:
         """A place in the streams, from now on.
 
@@ -510,6 +588,9 @@ class Engine(_core.Engine):
             overflow: "overwrite": what is not fetched in time is shed, oldest first, and counted.
             capacity: items kept per instrument and timeframe, trades or quotes.
             source: which bars.
+            session: only what lies in these hours: kinds of the instruments' own, e.g. "regular", "any" for
+                all of them, or one `Session` for all. A bar lies where it opens. The rest is not published to
+                this subscription; `stats()["filtered"]` counts it.
 
         Raises:
             ConfigError, UnknownInstrument: an argument that cannot work.
@@ -518,8 +599,14 @@ class Engine(_core.Engine):
             raise ConfigError(f'overflow: got {overflow!r}, expected "overwrite"')
         wanted = None if symbols is None else texts("symbols", symbols, '["ES", "NQ"]')
         levels = texts("bars", bars, '["1s", "1m"]')
+        spans = []
+        if session is not None:
+            spans = [
+                hours(chosen(session, symbol, self.instrument(symbol).session))
+                for symbol in (self.symbols if wanted is None else wanted)
+            ]
         return Subscription(
-            self, levels, trades, quotes, wanted, count("capacity", capacity, MAX_CAPACITY), source
+            self, levels, trades, quotes, wanted, count("capacity", capacity, MAX_CAPACITY), source, spans
         )
 
     def __repr__(self) -> str:

@@ -107,7 +107,7 @@ class Machinery:
         )
         self.events.call(Event, self.monitor.heard)
         self._daylight = Daylight(self._zones(), parts.daylight_ahead_ns)
-        self.marks = self._make_marks((self.monitor.watch, self._watch_daylight))
+        self.marks = self._make_marks((self._watch_daylight, self.monitor.watch))
         plan = Plan(
             name=name,
             route=parts.route,

@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError
-from .session_hours import EVERY_DAY, WEEKDAYS, Clock, Hours, as_clock, as_date, as_hours, as_zone, one_day
+from .offsets import find_zone
+from .session_hours import EVERY_DAY, WEEKDAYS, Clock, Hours, as_clock, as_date, as_hours, one_day
 from .session_table import DAY_S, SessionTable, wall_s
 
 __all__ = ["Session", "SessionState"]
@@ -43,6 +44,12 @@ _FIRST_NS = (dt.date(1678, 1, 1) - _EPOCH).days * DAY_S * 10**9
 _LAST_NS = (dt.date(2262, 1, 1) - _EPOCH).days * DAY_S * 10**9
 
 Holidays = Iterable[dt.date | str] | Callable[[int], Iterable[dt.date | str]]
+EarlyCloses = Mapping[dt.date, str] | Mapping[str, str]
+Special = (
+    Mapping[dt.date, Iterable[Hours]]
+    | Mapping[str, Iterable[Hours]]
+    | Iterable[tuple[dt.date | str, Iterable[Hours]]]
+)
 
 
 class SessionState(NamedTuple):
@@ -90,7 +97,7 @@ class Session:
     hours: tuple[Hours, ...]
     special: tuple[tuple[dt.date, tuple[Hours, ...]], ...]
     # Replaced as a whole, so that threads may ask at the same time.
-    _window: _Window | None = field(repr=False, compare=False)
+    _window: _Window | None = field(init=False, repr=False, compare=False)
 
     def __init__(
         self,
@@ -103,8 +110,8 @@ class Session:
         break_end: str | None = None,
         hours: Iterable[Hours] = (),
         holidays: Holidays = (),
-        early_closes: Mapping[dt.date | str, str] | None = None,
-        special: Mapping[dt.date | str, Iterable[Hours]] | None = None,
+        early_closes: EarlyCloses | None = None,
+        special: Special = (),
     ) -> None:
         """Either `open` and `close`, or `hours`.
 
@@ -117,12 +124,13 @@ class Session:
             holidays: trading days without hours: dates, or a function that has those of a year, which is
                 asked for 1970 to 2100.
             early_closes: trading days on which all hours end at a time, "HH:MM".
-            special: trading days with hours of their own; days, since and until are not looked at.
+            special: trading days with hours of their own, of which days, since and until are not looked at:
+                a mapping, or pairs.
 
         Raises:
             ConfigError: hours that cannot be, or that overlap.
         """
-        as_zone("Session.zone", zone)
+        find_zone("Session.zone", zone)
         hours = as_hours("hours", hours)
         if open is not None or close is not None:
             if hours:
@@ -135,7 +143,7 @@ class Session:
             raise ConfigError('Session: got no hours, expected open and close, e.g. "08:00", "16:30"')
         set_field(self, "special", ())
         set_field(self, "_window", None)
-        set_field(self, "special", self._special(holidays, early_closes or {}, special or {}))
+        set_field(self, "special", self._special(holidays, early_closes or {}, special))
         self._check()
 
     def is_open(self, ts_ns: int) -> bool:
@@ -189,7 +197,7 @@ class Session:
         return Session(
             self.zone,
             hours=[one for one in self.hours if one.kind in kinds],
-            special={day: [one for one in hours if one.kind in kinds] for day, hours in self.special},
+            special=[(day, [one for one in hours if one.kind in kinds]) for day, hours in self.special],
         )
 
     @property
@@ -206,8 +214,8 @@ class Session:
     def _special(
         self,
         holidays: Holidays,
-        early_closes: Mapping[dt.date | str, str],
-        special: Mapping[dt.date | str, Iterable[Hours]],
+        early_closes: EarlyCloses,
+        special: Special,
     ) -> tuple[tuple[dt.date, tuple[Hours, ...]], ...]:
         if callable(holidays):
             of_year = holidays
@@ -217,7 +225,10 @@ class Session:
         found: dict[dt.date, tuple[Hours, ...]] = {}
         for name, day, hours in (
             *(("holidays", as_date("holidays", day), ()) for day in holidays),
-            *(("special", as_date("special", day), as_hours("special", own)) for day, own in special.items()),
+            *(
+                ("special", as_date("special", day), as_hours("special", own))
+                for day, own in dict(special).items()
+            ),
             *(
                 ("early_closes", date, self._cut(date, close))
                 for date, close in ((as_date("early_closes", day), at) for day, at in early_closes.items())
@@ -249,10 +260,12 @@ class Session:
                 rows.setdefault((one.opening, one.closing, one.kind), []).append(special_days[[number]])
         nothing = np.empty(0, np.int64)
         columns = [(nothing, nothing, nothing, nothing.astype(np.int8))]
+        bounds = (int(days.min()) - _MARGIN_DAYS, int(days.max()) + 1)
         for (opening, closing, kind), parts in rows.items():
             day = np.concatenate(parts)
             opens, closes = (
-                np.clip(self._utc_s(day, clock), -_MOST_S, _MOST_S) * 10**9 for clock in (opening, closing)
+                np.clip(self._utc_s(day, clock, *bounds), -_MOST_S, _MOST_S) * 10**9
+                for clock in (opening, closing)
             )
             columns.append((opens, closes, day, np.full(len(day), kinds.index(kind), np.int8)))
         opens, closes, day, kind_column = (np.concatenate(column) for column in zip(*columns, strict=True))
@@ -260,8 +273,9 @@ class Session:
         order = order[(opens < closes)[order]]
         return SessionTable(opens[order], closes[order], day[order], kind_column[order], kinds)
 
-    def _utc_s(self, day: NDArray[np.int64], clock: Clock) -> NDArray[np.int64]:
-        return wall_s(as_zone("zone", clock.zone or self.zone), day * DAY_S + clock.minutes * 60)
+    def _utc_s(self, day: NDArray[np.int64], clock: Clock, first: int, last: int) -> NDArray[np.int64]:
+        info = find_zone("zone", clock.zone or self.zone)
+        return wall_s(info, day * DAY_S + clock.minutes * 60, first, last)
 
     def _around(self, ts_ns: int) -> tuple[_Window, int]:
         """The hours around a moment, and the moment that they are asked for."""

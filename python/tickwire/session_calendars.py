@@ -79,7 +79,7 @@ def _at(times: Any, day: dt.date | None) -> str | None:
     return held[-1].strftime("%H:%M") if held and held[-1] is not None else None
 
 
-def _special(calendar: Any, ordinary: Session) -> dict[dt.date | str, list[Hours]]:
+def _special(calendar: Any, ordinary: Session) -> dict[dt.date, list[Hours]]:
     """The days of the calendar that are not as `ordinary` has them."""
     schedule = calendar.schedule
     days = _ns(schedule.index) // (86_400 * 10**9)

@@ -17,10 +17,12 @@ from .errors import DataError
 from .session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
     from numpy.typing import NDArray
 
-__all__ = ["running_vwap", "within"]
+__all__ = ["newest_within", "running_vwap", "within"]
 
 
 def within(frame: pl.DataFrame, session: Session) -> pl.DataFrame:
@@ -32,6 +34,20 @@ def within(frame: pl.DataFrame, session: Session) -> pl.DataFrame:
     import polars as pl
 
     return frame.filter(pl.Series(session.table().holds(_times_ns(frame))))
+
+
+def newest_within(
+    session: Session, last: int | None, newest: Callable[[int | None], pl.DataFrame]
+) -> pl.DataFrame:
+    """The `last` rows inside the hours, None for all; `newest` has the newest rows, so many or all."""
+    asked = last
+    while True:
+        frame = newest(asked)
+        found = within(frame, session)
+        if last is None or asked is None or len(found) >= last or len(frame) < asked:
+            return found if last is None else found.tail(last)
+        # Hours are a good part of a week, so that few looks are enough.
+        asked *= 4
 
 
 def running_vwap(frame: pl.DataFrame, session: Session) -> pl.DataFrame:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import zoneinfo
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .config import texts
 from .errors import ConfigError
+from .offsets import find_zone
 
-__all__ = ["EVERY_DAY", "WEEKDAYS", "Clock", "Hours", "as_clock", "as_date", "as_hours", "as_zone", "one_day"]
+__all__ = ["EVERY_DAY", "WEEKDAYS", "Clock", "Hours", "as_clock", "as_date", "as_hours", "one_day"]
 
 EVERY_DAY = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WEEKDAYS = EVERY_DAY[:5]
@@ -153,23 +153,12 @@ def as_date(name: str, value: object) -> dt.date:
     raise ConfigError(f'{name}: got {value!r}, expected a date such as "2026-12-25"')
 
 
-def as_zone(name: str, zone: object) -> dt.tzinfo:
-    """A zone by its IANA name."""
-    try:
-        return zoneinfo.ZoneInfo(zone)  # type: ignore[arg-type]  # refuses what is no text
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise ConfigError(
-            f'{name}: got {zone!r}, expected a time zone such as "America/Chicago"; '
-            "where the system has none, install tzdata"
-        ) from None
-
-
 def as_clock(name: str, text: object) -> Clock:
     """A time of day as it is written, perhaps with its zone."""
     if isinstance(text, str) and (match := _CLOCK.fullmatch(text)):
         hours, minutes = int(match[1]), int(match[2])
         if minutes < 60 and hours * 60 + minutes <= _DAY_MINUTES:
             if match[3] is not None:
-                as_zone(name, match[3])
+                find_zone(name, match[3])
             return Clock(hours * 60 + minutes, match[3])
     raise ConfigError(f'{name}: got {text!r}, expected a time of day such as "16:30", to "24:00"')

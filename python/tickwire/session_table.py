@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ConfigError
+from .offsets import offsets_between
 from .units import int_column
 
 __all__ = ["DAY_S", "SessionTable", "wall_s"]
 
 DAY_S = 86_400
 _BLOCK_DAYS = 512
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-_SECOND = dt.timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,45 +92,25 @@ class SessionTable:
         return SessionTable(*columns, self.kinds)
 
 
-def wall_s(info: dt.tzinfo, local_s: NDArray[np.int64]) -> NDArray[np.int64]:
+def wall_s(info: dt.tzinfo, local_s: NDArray[np.int64], first_day: int, last_day: int) -> NDArray[np.int64]:
     """Wall-clock times of a zone as UTC: the first moment at which the wall shows that time or a later one.
 
     So a time that a transition skips is the moment of the skip, and of one that comes twice it is the
-    first. Seconds since 1970-01-01, shape (n,), the given ones by the wall; no order is expected.
+    first. Seconds since 1970-01-01, shape (n,), the given ones by the wall, in any order, and all from
+    `first_day` to `last_day`.
     """
-    if not len(local_s):
-        return local_s
-    # In large blocks, so that they are found again.
-    first, last = int(local_s.min()) // DAY_S - 2, int(local_s.max()) // DAY_S + 2
-    starts, offsets = _offsets(
-        info, first // _BLOCK_DAYS * _BLOCK_DAYS, -(-last // _BLOCK_DAYS) * _BLOCK_DAYS
-    )
+    # With two days more, for what a wall is ahead or behind, and in large blocks, which are found again.
+    first, last = (first_day - 2) // _BLOCK_DAYS, -(-(last_day + 2) // _BLOCK_DAYS)
+    starts, offsets = _offsets(info, first * _BLOCK_DAYS, last * _BLOCK_DAYS)
     # How far the wall gets before each offset ends; where it is set back, no further than before.
     reached = np.maximum.accumulate(np.append(starts[1:], np.iinfo(np.int64).max // 2) + offsets)
     row = np.searchsorted(reached, local_s, "right")
-    at: NDArray[np.int64] = np.maximum(local_s - offsets[row], starts[row])
-    return at
+    moments: NDArray[np.int64] = np.maximum(local_s - offsets[row], starts[row])
+    return moments
 
 
 @lru_cache(maxsize=64)
 def _offsets(info: dt.tzinfo, first_day: int, last_day: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The offsets of a zone over some days UTC: from when on, and how many seconds east."""
-
-    def offset(at_s: int) -> int:
-        elapsed = (_EPOCH + at_s * _SECOND).astimezone(info).utcoffset()
-        return 0 if elapsed is None else elapsed // _SECOND
-
-    starts, offsets = [first_day * DAY_S], [offset(first_day * DAY_S)]
-    for day in range(first_day + 1, last_day + 1):
-        late_s = day * DAY_S
-        if (after := offset(late_s)) != offsets[-1]:
-            early_s = late_s - DAY_S
-            while late_s - early_s > 1:
-                middle_s = (early_s + late_s) // 2
-                if offset(middle_s) == after:
-                    late_s = middle_s
-                else:
-                    early_s = middle_s
-            starts.append(late_s)
-            offsets.append(after)
-    return np.array(starts, np.int64), np.array(offsets, np.int64)
+    starts, offsets = offsets_between(info, first_day * DAY_S, last_day * DAY_S)
+    return np.append(first_day * DAY_S, starts), offsets

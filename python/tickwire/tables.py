@@ -219,12 +219,15 @@ def bar_columns(table: Any) -> BarColumns:
 def as_of(frames: list[tuple[str, pl.DataFrame, NDArray[np.int64]]]) -> pl.DataFrame:
     """Bars of the first timeframe beside the newest bar of each other one that was closed by then.
 
-    A bar is closed when the next one of its timeframe may begin; the label of a bar is its open, so
-    both sides are matched by the ends of the bars, which are given with them, ns UTC.
+    A time bar is closed when the next one of its timeframe may begin; the label of a bar is its open, so
+    both sides are matched by the ends of the bars, which are given with them, ns UTC. Bars that are cut by
+    their ticks end with the last of them. A tick at the end of a time bar comes after it.
     """
     (_, joined, ends), *others = frames
+    timed = "ts_end" not in joined.columns
     joined = joined.with_columns(_end=ends)
     for timeframe, bars, ends in others:
         suffixed = bars.select(pl.all().name.suffix(f"_{timeframe}"), pl.lit(ends).alias("_end"))
-        joined = joined.join_asof(suffixed, on="_end", strategy="backward")
+        exact = not (timed and "ts_end" in bars.columns)
+        joined = joined.join_asof(suffixed, on="_end", strategy="backward", allow_exact_matches=exact)
     return joined.drop("_end")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
+from .alignment import hours
 from .config import Instrument, Rules
 from .errors import ConfigError
 from .units import float_column, int_column, side_column
@@ -42,7 +43,8 @@ class Validator(_core.Validator):
         if not isinstance(instrument, Instrument):
             raise ConfigError(f"instrument: got {instrument!r}, expected a tickwire.Instrument")
         tick_size, stamp_arrival = float(instrument.tick_size), instrument.stamp == "arrival"
-        return super().__new__(cls, instrument.symbol, instrument.rules, tick_size, stamp_arrival)
+        open_hours = hours(instrument.session)
+        return super().__new__(cls, instrument.symbol, instrument.rules, tick_size, stamp_arrival, open_hours)
 
     def trades(
         self,

@@ -256,7 +256,7 @@ TRADE = {"ts_ns": [START_NS], "instrument": ["A"], "price": [1.5], "size": [2.0]
 @pytest.mark.parametrize(
     ("columns", "options", "sentence"),
     [
-        ({}, ["--timeframes", "7x"], 'got timeframe "7x", expected a whole number'),
+        ({}, ["--timeframes", "7x"], 'got timeframe "7x", expected a length of time'),
         ({}, ["--timeframes", "1s,,1m"], "--timeframes: got '1s,,1m', expected names with commas between"),
         ({}, ["--source", "bids"], "--source: got 'bids', expected one of 'trade', 'bid'"),
         ({}, ["--source", "bid"], "--source bid: the file has no quotes"),

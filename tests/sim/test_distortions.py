@@ -26,7 +26,10 @@ def run(*faults: sim.Fault, protocol: str = "json", ticks: int = 3_000, **option
     """Send a stream through distortions; what arrived as (kind, contract, text), and the hub's account."""
     market = sim.Market(2, rate=None, seed=5)
     options = {"elements_per_record": 1, "digits": 9, "start": "manual"} | options
-    with sim.Hub(market, count=ticks, **options) as hub, Peer(hub, protocol=protocol) as peer:
+    with (
+        sim.Hub(market, count=ticks, first_depth=None, **options) as hub,
+        Peer(hub, protocol=protocol) as peer,
+    ):
         peer.subscribe(hub.symbols)
         hub.wait_until(lambda h: len(h.connection().subscriptions) == 6)
         for fault in faults:

@@ -67,8 +67,10 @@ def test_trades_print_at_the_quote_and_quotes_never_cross():
     top: dict[int, tuple[float, float]] = {}
     seen = 0
     sides = set()
-    for kind, symbol, price, side, bid, ask in zip(
-        *(made[name].tolist() for name in ("kind", "symbol", "price", "side", "bid", "ask")), strict=True
+    codes = set()
+    names = ("kind", "symbol", "price", "size", "side", "bid", "ask")
+    for kind, symbol, price, size, side, bid, ask in zip(
+        *(made[name].tolist() for name in names), strict=True
     ):
         if kind == QUOTE:
             assert 0 < bid < ask
@@ -78,13 +80,19 @@ def test_trades_print_at_the_quote_and_quotes_never_cross():
             seen += 1
             sides.add(side)
         elif kind == DEPTH and symbol in top:
-            if side in (1, 3):
+            if size == 0:  # a level that the quotes have passed may go, too
+                assert side in (1, 2)
+            elif side in (1, 3, 10):
                 assert price >= top[symbol][1]
+                assert side == 1 or price == top[symbol][1]
             else:
-                assert side in (2, 4)
+                assert side in (2, 4, 9)
                 assert price <= top[symbol][0]
+                assert side == 2 or price == top[symbol][0]
+            codes.add(side)
     assert seen > 20_000
     assert sides == {1, -1}
+    assert codes == {1, 2, 3, 4, 9, 10}
 
 
 def test_kinds_keep_to_their_columns_and_shares():

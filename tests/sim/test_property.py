@@ -40,6 +40,7 @@ def test_sent_is_received(
     market = sim.Market(4, seed=seed, rate=rate, mix=dict.fromkeys(KINDS, 1.0), start_ns=10**18)
     with sim.Hub(
         market,
+        first_depth=None,
         start="manual",
         count=ticks,
         records_per_message=records_per_message,

@@ -40,7 +40,11 @@ def test_first_starts_with_the_first_subscription():
 def test_all_waits_for_all():
     market = sim.Market(2, rate=None, mix=MIX)
     pairs = list(itertools.product(("trade", "quote", "depth"), market.symbols))
-    with sim.Hub(market, start="all", count=1_000) as hub, Peer(hub) as one, Peer(hub) as two:
+    with (
+        sim.Hub(market, start="all", count=1_000, first_depth=None) as hub,
+        Peer(hub) as one,
+        Peer(hub) as two,
+    ):
         for kind, contract in pairs[:-1]:
             one.subscribe([contract], [kind])
         assert "error" not in one.invoke("SubscribeContractTrades", market.symbols[0])
@@ -65,7 +69,7 @@ def test_a_hub_goes_on_after_its_stream():
 )
 def test_the_limits_are_exact(rate: float, limit: dict[str, Any]):
     market = sim.Market(2, rate=rate, burst=0.0)
-    with sim.Hub(market, start="manual", **limit) as hub, Peer(hub) as peer:
+    with sim.Hub(market, start="manual", first_depth=None, **limit) as hub, Peer(hub) as peer:
         peer.subscribe(hub.symbols, ["trade", "quote"])
         hub.wait_until(lambda h: len(h.connection().subscriptions) == 4)
         hub.start()
@@ -133,7 +137,7 @@ def test_ticks_carry_their_scheduled_time():
     rate = 1_000.0
     market = sim.Market(1, rate=rate, burst=0.0, mix={"quote": 1})
     before_ns = time.time_ns()
-    with sim.Hub(market, count=300, start="manual") as hub, Peer(hub) as peer:
+    with sim.Hub(market, count=300, start="manual", first_depth=None) as hub, Peer(hub) as peer:
         peer.subscribe(hub.symbols, ["quote"])
         hub.wait_until(lambda h: len(h.connection().subscriptions) == 1)
         hub.start()
@@ -179,7 +183,10 @@ def test_a_late_hub_catches_up_and_stretches_nothing():
 
 def test_ticks_of_a_slot_share_its_time():
     market = sim.Market(1, rate=10_000.0, burst=0.0, mix={"quote": 1})
-    with sim.Hub(market, count=1_000, slot_s=0.01, start="manual") as hub, Peer(hub) as peer:
+    with (
+        sim.Hub(market, count=1_000, slot_s=0.01, start="manual", first_depth=None) as hub,
+        Peer(hub) as peer,
+    ):
         peer.subscribe(hub.symbols, ["quote"])
         hub.wait_until(lambda h: len(h.connection().subscriptions) == 1)
         hub.start()

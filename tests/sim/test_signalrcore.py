@@ -22,7 +22,9 @@ TARGETS = {"GatewayTrade": "trade", "GatewayQuote": "quote", "GatewayDepth": "de
 def test_it_counts_what_the_hub_counts(protocol: Any, negotiate: bool):
     market = sim.Market(2, seed=1, rate=None, mix={"trade": 0.3, "quote": 0.4, "depth": 0.3})
     # It only leaves its receive loop when it receives something, hence the frequent pings.
-    with sim.Hub(market, start="all", count=3_000, records_per_message=5, ping_s=0.05) as hub:
+    with sim.Hub(
+        market, start="all", count=3_000, records_per_message=5, ping_s=0.05, first_depth=None
+    ) as hub:
         counts: Counter[str] = Counter()
         opened, done = threading.Event(), threading.Event()
 

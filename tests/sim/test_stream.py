@@ -29,7 +29,7 @@ def counts(sent: sim.Sent) -> Counter[str]:
 def test_both_ends_count_the_same(protocol: str, records_per_message: int):
     market = sim.Market(4, seed=1, rate=None, mix=MIX)
     with (
-        sim.Hub(market, count=5_003, records_per_message=records_per_message) as hub,
+        sim.Hub(market, count=5_003, records_per_message=records_per_message, first_depth=None) as hub,
         Peer(hub, protocol=protocol) as peer,
     ):
         peer.subscribe(hub.symbols)
@@ -86,7 +86,7 @@ def test_everyone_gets_what_they_subscribed_to(protocol: str):
         set(itertools.product(("trade", "quote", "depth"), market.symbols)),
         set(),
     ]
-    with sim.Hub(market, start="manual", count=4_000) as hub:
+    with sim.Hub(market, start="manual", count=4_000, first_depth=None) as hub:
         peers = [Peer(hub, protocol=protocol) for _ in wanted]
         for peer in peers:
             peer.__enter__()
@@ -150,7 +150,7 @@ def test_quotes_are_full_first_and_partial_then(protocol: str):
     figures = {"lastPrice", "change", "changePercent", "open", "high", "low", "volume"}
     market = sim.Market(2, seed=3, rate=None, mix=MIX)
     with (
-        sim.Hub(market, count=3_000, start="manual", elements_per_record=1) as hub,
+        sim.Hub(market, count=3_000, start="manual", elements_per_record=1, first_depth=None) as hub,
         Peer(hub, protocol=protocol) as peer,
     ):
         peer.subscribe(hub.symbols)
@@ -220,7 +220,9 @@ def test_who_comes_later_gets_a_full_quote_first_too():
 def test_trades_and_depth_come_in_every_shape(shape: str):
     market = sim.Market(2, seed=8, rate=None, mix=MIX, run_ticks=20.0)
     with (
-        sim.Hub(market, count=2_000, shape=shape, elements_per_record=5, start="manual") as hub,
+        sim.Hub(
+            market, count=2_000, shape=shape, elements_per_record=5, start="manual", first_depth=None
+        ) as hub,
         Peer(hub) as peer,
     ):
         peer.subscribe(hub.symbols)
@@ -243,7 +245,10 @@ def test_trades_and_depth_come_in_every_shape(shape: str):
 def test_the_shape_changes_nothing_about_the_ticks():
     def ticks(**options: Any) -> list[Any]:
         market = sim.Market(3, seed=4, rate=None, mix=MIX, start_ns=10**18)
-        with sim.Hub(market, count=2_000, start="manual", **options) as hub, Peer(hub) as peer:
+        with (
+            sim.Hub(market, count=2_000, start="manual", first_depth=None, **options) as hub,
+            Peer(hub) as peer,
+        ):
             peer.subscribe(hub.symbols)
             hub.wait_until(lambda h: len(h.connection().subscriptions) == 9)
             hub.start()

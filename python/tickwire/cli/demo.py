@@ -48,7 +48,9 @@ def demo(
     instruments: Annotated[
         str, typer.Option(help="How many, or ids of built-in contracts with commas between.")
     ] = "4",
-    timeframes: Annotated[str, typer.Option(help="Lengths of bars, commas between.")] = "1s,5s,1m",
+    timeframes: Annotated[
+        str, typer.Option(help="What bars are cut by, commas between: 1s, 5m, 100t, 5000v, 8r, …")
+    ] = "1s,5s,1m",
     seed: Annotated[int, typer.Option(help="Seed of the simulated market.", min=0)] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")

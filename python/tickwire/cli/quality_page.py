@@ -41,7 +41,8 @@ def lines(report: dict[str, Any]) -> list[str]:
     """The report as lines of text."""
     out = []
     for one in report["instruments"]:
-        out += ["", f"{one['symbol']}: " + ", ".join(f"{name} {value}" for name, value in _facts(one))]
+        out += ["", f"quality of {one['symbol']}"]
+        out += [f"  {name}: {value}" for name, value in _facts(one)]
         for finding in one["findings"]:
             count, share = f"{finding['count']:,}", _share(finding["share"])
             out.append(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +12,8 @@ import typer
 
 from tickwire.errors import ConfigError, ConnectTimeout
 
-from .output import errors_console, names, print_json, results_console
+from .output import errors_console, names
+from .replay_result import Result, show
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,7 +41,13 @@ def replay(
             show_default=False,
         ),
     ],
-    timeframes: Annotated[str, typer.Option(help="Lengths of bars, commas between.")] = "1m",
+    timeframes: Annotated[
+        str,
+        typer.Option(
+            help="What bars are cut by, commas between: time (1s, 5m, 1h, 1d, 1w, 1mo), trades (100t), volume "
+            "(5000v), notional (1e6n), range in ticks (8r), Renko bricks of ticks (8renko)."
+        ),
+    ] = "1m",
     source: Annotated[
         str | None,
         typer.Option(
@@ -124,7 +130,7 @@ def replay(
     if report or report_file:
         judged = quality.report(file, ticks, engine)
         quality_page.write(judged, report_file or [])
-    _report(_Result(file, out, engine, bars, judged if report else None, seconds), as_json)
+    show(Result(file, out, engine, bars, judged if report else None, seconds), as_json)
 
 
 # Arguments
@@ -185,7 +191,7 @@ def _engine(
     given: dict[str | None, Decimal],
 ) -> Engine:
     from tickwire.config import Instrument, Rules
-    from tickwire.engine import Engine
+    from tickwire.engine import MAX_RETAIN, Engine
 
     wanted = {symbol: size for symbol, size in given.items() if symbol is not None}
     if None in given:
@@ -196,8 +202,8 @@ def _engine(
         [Instrument(symbol, tick_size=float(size), rules=rules) for symbol, size in sizes.items()],
         timeframes,
         capacity=_RING_TICKS,
-        # Every bar holds at least one tick, so that none is ever let go.
-        retain=ticks.ticks.height,
+        # Every bar is wanted.
+        retain=MAX_RETAIN,
         source=sources,
         lateness=lateness,
     )
@@ -271,7 +277,7 @@ def _bars(engine: Engine, sources: tuple[Any, ...], *, partial: bool) -> pl.Data
     """All bars in one table, by instrument, timeframe, source and time."""
     import polars as pl
 
-    return pl.concat(
+    frames = [
         engine.bars(symbol, timeframe, partial=partial, source=source).select(
             pl.lit(symbol).alias("instrument"),
             pl.lit(timeframe).alias("timeframe"),
@@ -281,7 +287,9 @@ def _bars(engine: Engine, sources: tuple[Any, ...], *, partial: bool) -> pl.Data
         for symbol in engine.symbols
         for timeframe in engine.timeframes
         for source in sources
-    )
+    ]
+    # Only bars that are cut by their ticks say when they ended.
+    return pl.concat(frames, how="diagonal")
 
 
 def _write(bars: pl.DataFrame, out: Path) -> None:
@@ -292,109 +300,3 @@ def _write(bars: pl.DataFrame, out: Path) -> None:
             bars.write_csv(out, datetime_format="%Y-%m-%dT%H:%M:%S%.9fZ")
         case _:
             bars.write_ipc(out)
-
-
-# Result
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    file: Path
-    out: Path | None
-    engine: Engine
-    bars: pl.DataFrame
-    quality: dict[str, Any] | None
-    seconds: float
-
-    def groups(self) -> pl.DataFrame:
-        """One row per instrument, timeframe and source: how many bars, the first, the last."""
-        import polars as pl
-
-        keys = ["instrument", "timeframe", "source"]
-        return self.bars.group_by(keys, maintain_order=True).agg(
-            pl.len().alias("bars"),
-            (~pl.col("complete")).sum().alias("incomplete"),
-            pl.col("ts").first().alias("first"),
-            pl.col("ts").last().alias("last"),
-        )
-
-
-def _report(result: _Result, as_json: bool) -> None:
-    stats: dict[str, Any] = result.engine.stats()
-    if as_json:
-        groups = result.groups().with_columns(_time_text("first"), _time_text("last"))
-        quality = {} if result.quality is None else {"quality": result.quality["instruments"]}
-        print_json(
-            {
-                "file": str(result.file),
-                "received": stats["received"],
-                "accepted": stats["accepted"],
-                "rejected": stats["rejected"],
-                "rejections": stats["rejections"],
-                "flags": stats["flags"],
-                "bars": result.bars.height,
-                "tick_sizes": {
-                    symbol: result.engine.instrument(symbol).tick_size for symbol in result.engine.symbols
-                },
-                "groups": groups.to_dicts(),
-                "out": None if result.out is None else str(result.out),
-                "seconds": round(result.seconds, 3),
-            }
-            | quality
-        )
-        return
-    _print_table(result, stats)
-
-
-def _time_text(name: str) -> pl.Expr:
-    import polars as pl
-
-    return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
-
-
-def _print_table(result: _Result, stats: dict[str, Any]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    groups = result.groups()
-    several = groups["source"].n_unique() > 1
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
-    for header in ("instrument", "timeframe", *(["source"] if several else [])):
-        table.add_column(header, no_wrap=True)
-    table.add_column("bars", justify="right", no_wrap=True)
-    for header in ("first bar (UTC)", "last bar (UTC)"):
-        table.add_column(header, no_wrap=True)
-    for row in groups.iter_rows(named=True):
-        table.add_row(
-            row["instrument"],
-            row["timeframe"],
-            *([row["source"]] if several else []),
-            f"{row['bars']:,}",
-            f"{row['first']:%Y-%m-%d %H:%M:%S}",
-            f"{row['last']:%Y-%m-%d %H:%M:%S}",
-        )
-    rate = stats["received"] / result.seconds
-    lines = [
-        f"{stats['received']:,} ticks in {result.seconds:.2f} s ({rate:,.0f}/s, reading the file included)",
-        f"accepted {stats['accepted']:,}, rejected {stats['rejected']:,}{_reasons(stats['rejections'])}",
-    ]
-    if stats["flags"]:
-        lines.append(f"flagged and kept{_reasons(stats['flags'])}")
-    if incomplete := int(groups["incomplete"].sum()):
-        count = f"{incomplete:,} of the {result.bars.height:,} bars"
-        lines.append(f"{count} end after the last tick of the file (complete=false)")
-    if result.out is not None:
-        lines.append(f"{result.bars.height:,} bars written to {result.out}")
-    if result.quality is not None:
-        from .quality_page import lines as quality_lines
-
-        lines += quality_lines(result.quality)
-    console = results_console()
-    console.print(table)
-    console.print()
-    for line in lines:
-        console.print(line, soft_wrap=True)
-
-
-def _reasons(counts: dict[str, int]) -> str:
-    return ": " + ", ".join(f"{reason} {count:,}" for reason, count in counts.items()) if counts else ""

@@ -218,4 +218,8 @@ class Conversation:
         symbol = self._core.symbol_index.get(call.contract)
         if call.kind == "quote" and symbol is not None:
             (self.wants_full.add if call.action == "subscribe" else self.wants_full.discard)(symbol)
+        stream = self._core.stream
+        begins = call.action == "subscribe" and served
+        if call.kind == "depth" and begins and symbol is not None and stream is not None:
+            stream.send_book(self._connection, symbol)
         self._core.changed()

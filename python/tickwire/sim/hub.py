@@ -3,8 +3,7 @@
 It speaks negotiate versions 0 and 1, WebSockets with and without negotiate, and the JSON and
 MessagePack hub protocols, checks bearer tokens, answers the ProjectX subscribe methods, and streams
 the ticks of a source while counting everything it sends. It does not speak long polling, server-sent
-events, streams, client results, stateful reconnect or TLS, and it simulates neither accounts nor the
-snapshot of the book that a gateway sends ahead of depth changes.
+events, streams, client results, stateful reconnect or TLS, and it simulates no accounts.
 
 Everything happens on one event loop. In `with` that loop runs in a thread of the hub; in `async with`
 it is the caller's. Every method and property can be used from any thread. Predicates given to
@@ -23,13 +22,14 @@ from .accounting import ClientFrame, ConnectionInfo, HttpRequest, Lateness, Sent
 from .core import Core
 from .door import Door
 from .faults import Fault, LinkFault, Ping, Stage
-from .settings import Settings
+from .settings import FirstDepth, Settings
 from .tokens import Grant, TokenRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from .books import Levels
     from .rest import Rest
     from .shape import Shape
     from .ticks import Source, StartRule
@@ -78,6 +78,8 @@ class Hub:
         keep_requests: how many of the latest requests `requests` holds.
         keep_frames: how many of the latest client frames `frames` holds.
         keep_sent: how many of the latest tick messages `sent_log` holds, per connection.
+        first_depth: what a subscription to depth begins with: all "levels" of the book in one message, the
+            same behind a "reset", or None for nothing but later changes.
         clock: the time of day and, in `with`, all waiting. In `async with` durations and waiting are
             those of the running loop, which must go by the same clock.
         rest: the gateway's REST side, beside the hubs; without it there is none.
@@ -116,6 +118,7 @@ class Hub:
         keep_requests: int = 1_000,
         keep_frames: int = 1_000,
         keep_sent: int = 0,
+        first_depth: FirstDepth | None = "levels",
         clock: Clock | None = None,
         rest: Rest | None = None,
     ) -> None:
@@ -149,6 +152,7 @@ class Hub:
             keep_requests=keep_requests,
             keep_frames=keep_frames,
             keep_sent=keep_sent,
+            first_depth=first_depth,
         )
         self._source = source
         clock = Clock() if clock is None else clock
@@ -279,6 +283,15 @@ class Hub:
         """How late batches were written, against their schedule."""
         stream = self._core.stream
         return Lateness(0.0, 0.0, 0.0, 0) if stream is None else self._door.call(stream.lateness)
+
+    def book(self, symbol: str) -> tuple[Levels, Levels]:
+        """Bids and asks of a contract, (price, size) each, best first, as the depth changes that were sent
+        so far have left them, whatever faults did to them on their way. Empty without depth.
+        """
+        index, stream = self._core.symbol_index.get(symbol), self._core.stream
+        if index is None or stream is None:
+            raise ConfigError(f"symbol={symbol!r}: expected one of the source's, {self.symbols}")
+        return self._door.call(lambda: stream.levels(index))
 
     # Stream
 

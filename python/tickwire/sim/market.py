@@ -3,7 +3,7 @@
 The model makes plausible load, not forecasts. Prices are random walks without drift on each
 instrument's tick grid, reflected at a quarter above and below their start so that a long run stays
 positive. Quotes move the walk and redraw the spread; trades print at the current bid or ask with
-their aggressor; depth changes touch the levels next to it. Activity is uneven twice over: runs of
+their aggressor; depth changes follow the quotes and touch the levels next to them. Activity is uneven twice over: runs of
 ticks stay in one instrument, and inside each second the ticks crowd into some of its hundredths,
 while every second still holds exactly `rate` of them.
 
@@ -21,6 +21,7 @@ import numpy as np
 from tickwire.errors import ConfigError
 
 from .contracts import Contract, contracts
+from .ladders import Ladder
 from .ticks import DEPTH, KINDS, QUOTE, TRADE, Block, StartRule
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ _SPREAD_TICKS = np.array([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3], dtype=np.int64)
 
 _BINS_PER_SECOND = 100
 
-_ASK, _BID, _BEST_ASK, _BEST_BID = 1, 2, 3, 4  # DOM type codes
+_OPENING_LEVELS = 20
+"""Levels of each side that rest before the first change."""
 
 
 class _Instrument(Protocol):
@@ -111,12 +113,20 @@ class Market:
         """A market is live: it runs from the first subscription on."""
         return "first"
 
+    def opening(self) -> list[list[tuple[int, float, float]]]:
+        """For each instrument the levels that rest before the first tick: type code, price, size."""
+        return self._new_walk().opening()
+
+    def _new_walk(self) -> _Walk:
+        rng = np.random.default_rng([self.seed, 2])
+        return _Walk(self.contracts, self.rate or _NOMINAL_RATE, self.mix, rng)
+
     def blocks(self) -> Iterator[Block]:
         """The market from its first tick, without end."""
         # Short blocks keep the time that one takes to make below a millisecond, so that making the
         # next one does not delay what is due; slow markets need not look far ahead either.
         ticks = 8_192 if self.rate is None else max(64, min(1_024, int(self.rate / 8)))
-        walk = _Walk(self.contracts, self.rate or _NOMINAL_RATE, self.mix)
+        walk = self._new_walk()
         rng = np.random.default_rng([self.seed, 0])
         first = 0
         while True:
@@ -154,7 +164,13 @@ class Market:
 class _Walk:
     """The state of all instruments between two blocks."""
 
-    def __init__(self, specs: tuple[Contract, ...], rate: float, mix: tuple[float, float, float]) -> None:
+    def __init__(
+        self,
+        specs: tuple[Contract, ...],
+        rate: float,
+        mix: tuple[float, float, float],
+        rng: np.random.Generator,
+    ) -> None:
         weights = np.array([spec.weight for spec in specs])
         weights /= weights.sum()
         scaled = [spec.scaled_tick() for spec in specs]
@@ -171,6 +187,22 @@ class _Walk:
         self._step_probability = np.clip(volatility**2 / quotes_per_s, 0.01, 0.5)
         self._offset = np.zeros(len(specs), np.int64)
         self._spread = np.ones(len(specs), np.int64)
+        self._ladders = [
+            Ladder.around(bid, bid + 1, rng.integers(1, 200, 2 * _OPENING_LEVELS).tolist())
+            for bid in self._start.tolist()
+        ]
+
+    def opening(self) -> list[list[tuple[int, float, float]]]:
+        """The levels that rest before the first block."""
+        return [
+            [
+                (code, int(price) * int(numerator) / float(denominator), float(size))
+                for code, price, size in ladder.levels()
+            ]
+            for ladder, numerator, denominator in zip(
+                self._ladders, self._numerator, self._denominator, strict=True
+            )
+        ]
 
     def block(
         self,
@@ -197,17 +229,9 @@ class _Walk:
         side = np.where(is_trade, aggressor, 0)
         resting = np.full(ticks, np.nan)
         if is_depth.any():
-            away = np.minimum(rng.geometric(0.35, ticks) - 1, 9)
-            of_ask = rng.random(ticks) < 0.5
-            level = np.where(of_ask, ask + away, bid - away)
-            price = np.where(is_depth, level, price)
-            code = np.where(
-                of_ask, np.where(away == 0, _BEST_ASK, _ASK), np.where(away == 0, _BEST_BID, _BID)
-            )
-            side = np.where(is_depth, code, side)
-            total = rng.integers(0, 200, ticks).astype(np.float64)
-            size = np.where(is_depth, total, size)
-            resting = np.where(is_depth, total, resting)
+            at = np.flatnonzero(is_depth)
+            code, level, total = self._changes(rng, symbol[at], bid[at], ask[at])
+            side[at], price[at], size[at], resting[at] = code, level, total, total
         nothing = np.nan
         return Block(
             kind=kind,
@@ -221,6 +245,20 @@ class _Walk:
             bid=np.where(is_quote, self._money(bid, symbol), nothing),
             ask=np.where(is_quote, self._money(ask, symbol), nothing),
         )
+
+    def _changes(
+        self,
+        rng: np.random.Generator,
+        symbol: NDArray[np.int64],
+        bid: NDArray[np.int64],
+        ask: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Type codes, prices in ticks and sizes of depth changes, with the quotes as they stand."""
+        draws = rng.random((len(symbol), 4)).tolist()
+        tops = zip(symbol.tolist(), bid.tolist(), ask.tolist(), draws, strict=True)
+        changes = np.array([self._ladders[s].change(b, a, draw) for s, b, a, draw in tops], np.int64)
+        code, price, size = changes.T
+        return code, price, size
 
     def _top(
         self, rng: np.random.Generator, kind: NDArray[np.int8], symbol: NDArray[np.int64]

@@ -81,6 +81,10 @@ class Replay:
         """A recording has one beginning: it waits until all of it has a subscriber."""
         return "all"
 
+    def opening(self) -> list[list[tuple[int, float, float]]]:
+        """Nothing: depth is not replayed."""
+        return [[] for _ in self._symbols]
+
     def blocks(self) -> Iterator[Block]:
         """The recording, once."""
         first_ns = int(self._frame["ts"][0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tickwire.errors import ConfigError
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from .shape import Shape
     from .ticks import StartRule
 
-__all__ = ["Settings"]
+__all__ = ["FirstDepth", "Settings"]
+
+FirstDepth = Literal["levels", "reset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Settings:
     keep_requests: int
     keep_frames: int
     keep_sent: int
+    first_depth: FirstDepth | None
 
     def __post_init__(self) -> None:
         for name in ("path", "user_path"):
@@ -64,6 +67,8 @@ class Settings:
             raise ConfigError(f"start={self.start!r}: expected 'first', 'all' or 'manual'")
         if self.shape not in ("list", "object", "mixed"):
             raise ConfigError(f"shape={self.shape!r}: expected 'list', 'object' or 'mixed'")
+        if self.first_depth not in ("levels", "reset", None):
+            raise ConfigError(f"first_depth={self.first_depth!r}: expected 'levels', 'reset' or None")
         if self.digits is not None and not 0 <= self.digits <= 9:
             raise ConfigError(f"digits={self.digits!r}: expected 0 to 9, or None for as many as needed")
         for name in ("records_per_message", "elements_per_record", "max_message_bytes", "write_buffer_bytes"):

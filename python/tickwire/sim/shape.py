@@ -250,6 +250,10 @@ class Shaper:
             at = end
         return events
 
+    def text(self, ts_ns: int) -> str:
+        """A time as events carry it."""
+        return self._stamps.text(ts_ns)
+
     def full_quote(self, event: Event) -> dict[str, Any]:
         """All fields of a quote event, for a client that has not had one of this contract yet."""
         quote: Quote = event.data

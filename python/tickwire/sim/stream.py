@@ -21,14 +21,16 @@ import numpy as np
 from websockets.frames import Opcode
 
 from .accounting import Lateness
+from .books import Books, Levels
 from .encode import Encoder, encoder_for
 from .messages import TickMessage
 from .shape import Columns, Event, Shaper, Stamps
-from .ticks import KINDS, QUOTE, Block, Source
+from .ticks import DEPTH, KINDS, QUOTE, Block, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from .connection import Connection
     from .conversation import Conversation
     from .core import Core
 
@@ -65,6 +67,10 @@ class Stream:
             stamps=Stamps(settings.digits, settings.zone),
         )
         self._encoders: dict[str, Encoder] = {}
+        self._books = Books(source.opening()) if "depth" in source.kinds else None
+        start_ns = getattr(source, "start_ns", None)
+        self._newest = self._shaper.text(core.clock.now_ns() if start_ns is None else start_ns)
+        """The time that the newest event carries."""
         self._slot_ns = max(1, round(settings.slot_s * 1e9))
         self._begun = asyncio.Event()
         self._wanted = asyncio.Event()
@@ -88,6 +94,23 @@ class Stream:
                 self._begun.set()
         else:
             self._wanted.clear()
+
+    def levels(self, symbol: int) -> tuple[Levels, Levels]:
+        """Bids and asks as the depth changes that were sent have left them."""
+        return ([], []) if self._books is None else self._books.levels(symbol)
+
+    def send_book(self, connection: Connection, symbol: int) -> None:
+        """Send a whole book ahead of the changes to it, if the hub does so."""
+        protocol, first = connection.conversation.protocol, self._settings.first_depth
+        if protocol is None or self._books is None or first is None:
+            return
+        elements = self._books.whole(symbol, self._newest, reset=first == "reset")
+        if elements:
+            key = DEPTH * len(self._source.symbols) + symbol
+            event = Event(key, DEPTH, symbol, len(elements), elements, False)
+            payload = self._encoder(protocol.name).record(event)
+            opcode = Opcode.BINARY if protocol.binary else Opcode.TEXT
+            connection.send_ticks([TickMessage.of(opcode, payload, 1, (0, 0, len(elements)))])
 
     def lateness(self) -> Lateness:
         """How punctual the latest batches were; all zero for a source without a pace."""
@@ -221,6 +244,17 @@ class Stream:
                 messages = plans[plan]
             if messages:
                 connection.send_ticks(messages)
+        self._note(events)
+
+    def _note(self, events: list[Event]) -> None:
+        """Keep what later subscribers are told first."""
+        if self._books is None or not events:
+            return
+        for event in events:
+            if event.kind == DEPTH:
+                self._books.follow(event)
+        newest = events[-1]
+        self._newest = newest.data.ts if newest.kind == QUOTE else newest.data[-1][-1]
 
     @staticmethod
     def _first_quotes(talk: Conversation, events: list[Event]) -> dict[int, Event]:
@@ -231,6 +265,12 @@ class Stream:
                 talk.wants_full.discard(event.symbol)
                 found[position] = event
         return found
+
+    def _encoder(self, protocol: str) -> Encoder:
+        encoder = self._encoders.get(protocol)
+        if encoder is None:
+            encoder = self._encoders[protocol] = encoder_for(protocol, self._source.symbols)
+        return encoder
 
     def _messages(
         self,
@@ -249,9 +289,7 @@ class Stream:
             records: the batch's records by protocol, filled here for the next caller.
             full: quotes to send in full, by position.
         """
-        encoder = self._encoders.get(protocol)
-        if encoder is None:
-            encoder = self._encoders[protocol] = encoder_for(protocol, self._source.symbols)
+        encoder = self._encoder(protocol)
         made = records.get(protocol)
         if made is None:
             made = records[protocol] = [encoder.record(event) for event in events]

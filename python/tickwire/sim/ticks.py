@@ -78,5 +78,11 @@ class Source(Protocol):
     def start(self) -> StartRule:
         """When the stream starts unless the hub is told otherwise."""
 
+    def opening(self) -> list[list[tuple[int, float, float]]]:
+        """For each instrument the levels that rest before the first tick: DOM type code, price, size.
+
+        Asked for only if there is depth among the kinds.
+        """
+
     def blocks(self) -> Iterator[Block]:
         """The ticks, from the first one on."""

@@ -60,6 +60,8 @@ impl Sink for Collect {
         self.quotes.push(*quote);
     }
 
+    fn depths(&mut self, _: InstrumentId, _: &[Depth]) {}
+
     fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth) {
         assert_eq!(instrument, Some(InstrumentId(0)));
         self.depths.push(*depth);

@@ -16,11 +16,10 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use cpu_time::ProcessTime;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Empty, Late, Source, Timeframe};
+use tickwire_core::bars::{Kind, Source};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Trade};
-use tickwire_core::validate::Rules;
 
 const TRADES: usize = 10_000_000;
 const TIMEFRAMES: [&str; 8] = ["1s", "5s", "15s", "30s", "1m", "5m", "15m", "1h"];
@@ -187,20 +186,13 @@ fn plain(columns: &Columns) -> ([Closed; 8], Box<[[u64; 5]]>, u64) {
 }
 
 fn engine() -> Engine {
-    let spec = Spec {
-        symbol: "CON.F.US.EP.U25".to_owned(),
-        tick_size: TICK_SIZE,
-        rules: Rules::default(),
-        sources: vec![Source::Trade],
-        alignment: Alignment::Utc,
-        lateness_ns: 0,
-        late: Late::Reject,
-        empty: Empty::Skip,
-        stamp_arrival: false,
-        capacity: CAPACITY,
-    };
-    let timeframe = |text: &str| text.parse::<Timeframe>().expect("a timeframe");
-    Engine::new(vec![spec], &TIMEFRAMES.map(|text| (timeframe(text), TRADES)))
+    engine_of(&TIMEFRAMES)
+}
+
+fn engine_of(kinds: &[&str]) -> Engine {
+    let spec = Spec { capacity: CAPACITY, ..Spec::new("CON.F.US.EP.U25", TICK_SIZE) };
+    let kind = |text: &&str| (text.parse::<Kind>().expect("a timeframe"), TRADES);
+    Engine::new(vec![spec], &kinds.iter().map(kind).collect::<Vec<_>>())
 }
 
 /// Pushes the columns and reads all closed bars; returns how many those are.
@@ -211,7 +203,7 @@ fn batch(engine: &Engine, columns: &Columns) -> usize {
     assert_eq!((receipt.accepted, receipt.rejected), (columns.ts.len() as u64, 0));
     let read = |level| engine.bars(ID, Source::Trade, level, None, None, false).expect("a frame");
     let rows = |level| read(level).iter().map(RecordBatch::num_rows).sum::<usize>();
-    (0..TIMEFRAMES.len()).map(rows).sum()
+    (0..engine.kinds().len()).map(rows).sum()
 }
 
 fn bars(engine: &Engine, level: usize) -> Closed {
@@ -279,6 +271,27 @@ fn batches(criterion: &mut Criterion) {
     }
 }
 
+/// Bars that are cut by their ticks beside time bars, about as many of each kind.
+fn kinds(_: &mut Criterion) {
+    const EACH: usize = 2_000_000;
+    let columns = Columns::random(EACH, 100);
+    let names = ["1s", "100t", "1050v", "5e6n", "12r", "10renko"];
+    let mut best = [Duration::MAX; 6];
+    let mut counts = [0; 6];
+    for _ in 0..9 {
+        for (index, name) in names.iter().enumerate() {
+            let fresh = engine_of(&[name]);
+            let run = || counts[index] = batch(&fresh, &columns);
+            best[index] = best[index].min(timed(run));
+        }
+    }
+    for ((name, time), count) in names.iter().zip(best).zip(counts) {
+        let each = time.as_nanos() as f64 / EACH as f64;
+        let ratio = time.as_secs_f64() / best[0].as_secs_f64();
+        println!("{name}: {each:.2} ns a trade, {count} bars, {ratio:.2} times the time bars");
+    }
+}
+
 fn single(criterion: &mut Criterion) {
     let columns = Columns::random(65_536, 100);
     let engine = engine();
@@ -295,5 +308,5 @@ fn single(criterion: &mut Criterion) {
     assert_eq!(engine.counters().rejected_total(), 0);
 }
 
-criterion_group!(benches, batches, single);
+criterion_group!(benches, kinds, batches, single);
 criterion_main!(benches);

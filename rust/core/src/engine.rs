@@ -11,7 +11,8 @@
 //!
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
-use crate::bars::{Buckets, Source, Timeframe, parent};
+use crate::bars::{Buckets, Kind, Source, Timeframe, parent};
+use crate::book::{Book, LEAST_SNAPSHOT};
 use crate::columns::TradeColumns;
 use crate::decode::Sink;
 use crate::instrument::{Instrument, Shared, Spec, Writer};
@@ -29,7 +30,8 @@ use std::sync::{Arc, MutexGuard};
 pub struct Engine {
     index: FxHashMap<Box<str>, InstrumentId>,
     pub(crate) instruments: Box<[Instrument]>,
-    timeframes: Arc<[Timeframe]>,
+    kinds: Arc<[Kind]>,
+    timeframes: Box<[Timeframe]>,
     /// Ticks rejected that belong to no instrument, by reason.
     elsewhere: [AtomicU64; REASONS],
 }
@@ -56,21 +58,24 @@ pub struct Memory {
     pub rings: usize,
     /// Closed bars.
     pub bars: usize,
+    /// Order books, of the instruments whose depth has come.
+    pub books: usize,
     /// Everything that is made with the engine and does not grow.
     pub fixed: usize,
 }
 
 impl Engine {
-    /// An engine for these instruments. Timeframes are sorted; `retain` gives the closed bars kept
-    /// for each, in the order given here.
+    /// An engine for these instruments and kinds of bars, each with the number of closed bars kept.
+    /// Kinds are sorted. Those that need sizes stay empty where bars are made of quotes, see
+    /// [`Spec::check`].
     #[must_use]
-    pub fn new(instruments: Vec<Spec>, timeframes: &[(Timeframe, usize)]) -> Self {
-        let mut timeframes = timeframes.to_vec();
-        timeframes.sort_by_key(|(timeframe, _)| timeframe.nominal_ns());
-        timeframes.dedup_by_key(|(timeframe, _)| *timeframe);
-        let retain: Arc<[usize]> = timeframes.iter().map(|&(_, retain)| retain).collect();
-        let timeframes: Arc<[Timeframe]> =
-            timeframes.iter().map(|&(timeframe, _)| timeframe).collect();
+    pub fn new(instruments: Vec<Spec>, kinds: &[(Kind, usize)]) -> Self {
+        let mut kinds = kinds.to_vec();
+        kinds.sort_by_key(|(kind, _)| kind.order());
+        kinds.dedup_by_key(|(kind, _)| *kind);
+        let retain: Arc<[usize]> = kinds.iter().map(|&(_, retain)| retain).collect();
+        let kinds: Arc<[Kind]> = kinds.iter().map(|&(kind, _)| kind).collect();
+        let timeframes = kinds.iter().filter_map(|kind| kind.timeframe()).collect();
         let index = instruments
             .iter()
             .enumerate()
@@ -78,9 +83,9 @@ impl Engine {
             .collect();
         let instruments = instruments
             .into_iter()
-            .map(|spec| Instrument::new(spec, &timeframes, Arc::clone(&retain)))
+            .map(|spec| Instrument::new(spec, Arc::clone(&kinds), Arc::clone(&retain)))
             .collect();
-        Self { index, instruments, timeframes, elsewhere: Default::default() }
+        Self { index, instruments, kinds, timeframes, elsewhere: Default::default() }
     }
 
     /// The instrument with this symbol.
@@ -115,7 +120,13 @@ impl Engine {
         (0..buckets.len()).map(|level| parent(buckets, level)).collect()
     }
 
-    /// The timeframes, ascending.
+    /// The kinds of bars, in order: lengths of time first, ascending.
+    #[must_use]
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// Those of the kinds that are lengths of time.
     #[must_use]
     pub fn timeframes(&self) -> &[Timeframe] {
         &self.timeframes
@@ -161,7 +172,7 @@ impl Engine {
     ) -> Result<Vec<RecordBatch>, ArrowError> {
         let shared = self.shared(id);
         if let Some(track) = shared.spec.sources.iter().position(|known| *known == source) {
-            shared.compact(track * self.timeframes.len() + level)?;
+            shared.compact(track * self.kinds.len() + level)?;
         }
         self.snapshot(id).batches(source, level, last, since, partial)
     }
@@ -209,6 +220,7 @@ impl Engine {
             memory.rings += shared.quotes.get().map_or(0, |ring| ring.touched_bytes());
             memory.rings += shared.rejected.touched_bytes() + shared.flagged.touched_bytes();
             memory.bars += view.series.iter().map(crate::store::Series::bytes).sum::<usize>();
+            memory.books += if view.layout.book().is_some() { Book::bytes() } else { 0 };
             memory.fixed += size_of::<Instrument>() + view.cell.len() * size_of::<u64>();
         }
         memory
@@ -222,7 +234,7 @@ const PUBLISH_EVERY: u32 = 4_096;
 /// A run of writes. Ending it publishes.
 #[derive(Debug)]
 pub struct Session<'a> {
-    engine: &'a Engine,
+    pub(crate) engine: &'a Engine,
     current: Option<Current<'a>>,
     receipt: Receipt,
 }
@@ -339,14 +351,6 @@ impl<'a> Session<'a> {
         self.update(id, |writer, shared| writer.quote(shared, quote))
     }
 
-    /// Applies a depth delta.
-    ///
-    /// # Errors
-    /// Why it was rejected.
-    pub fn push_depth(&mut self, id: InstrumentId, depth: &Depth) -> Result<(), Reason> {
-        self.update(id, |writer, shared| writer.depth(shared, depth))
-    }
-
     /// Counts a tick that cannot be applied, for an instrument or for none.
     #[cold]
     pub fn refuse(&mut self, id: Option<InstrumentId>, reason: Reason) {
@@ -416,6 +420,13 @@ impl Sink for Session<'_> {
         match instrument {
             Some(id) => drop(self.push_quote(id, quote)),
             None => self.refuse(None, Reason::UnknownInstrument),
+        }
+    }
+
+    #[inline]
+    fn depths(&mut self, instrument: InstrumentId, message: &[Depth]) {
+        if message.len() >= LEAST_SNAPSHOT {
+            self.update(instrument, |writer, shared| writer.begin_book(shared, message));
         }
     }
 

@@ -44,8 +44,14 @@ impl Feed {
         filter.finish()
     }
 
-    /// Forgets the cut record and the partial quotes of the connection so far: another one follows.
+    /// Forgets the cut record and the partial quotes of the connection so far: another one follows. The
+    /// books that it fed are void until it sends them anew.
     pub fn reset(&mut self) {
+        // In an overlap the new connection feeds books that are not the engine's.
+        if !matches!(self.overlap, Some((_, Leg::New))) {
+            let mut session = self.engine.session();
+            self.decoder.fed().for_each(|id| session.lose_book(id, None));
+        }
         self.decoder.reset();
         if let Some((overlap, leg)) = &self.overlap {
             overlap.restart(*leg);
@@ -68,9 +74,15 @@ impl Feed {
         Ok(())
     }
 
-    /// From now on every tick of this feed counts again.
-    pub fn leave(&mut self) {
-        self.overlap = None;
+    /// The overlap has ended in favour of `survivor`: from now on every tick of this feed counts again,
+    /// and the survivor's depth alone makes the books.
+    pub fn leave(&mut self, survivor: Leg) {
+        let Some((overlap, leg)) = self.overlap.take() else { return };
+        if leg != survivor {
+            self.decoder.forget_fed();
+        } else if leg == Leg::New {
+            overlap.hand_over(&self.engine);
+        }
     }
 
     /// Whether nothing can be read until [`reset`](Self::reset); see [`Decoder::is_lost`].

@@ -8,7 +8,7 @@
 
 use crate::engine::{Engine, Session};
 use crate::reason::Reason;
-use crate::record::{Depth, DepthKind, InstrumentId, Quote, Tick, Trade};
+use crate::record::{Depth, InstrumentId, Quote, Tick, Trade};
 use crate::ring::{self, Ring};
 use crate::validate::Rules;
 use arrow_array::{ArrayRef, Int8Array, RecordBatch, StringArray};
@@ -57,19 +57,7 @@ impl Judged {
                 1
             }
             Tick::Depth(depth) => {
-                let code = match depth.kind {
-                    DepthKind::Ask => 0x100,
-                    DepthKind::Bid => 0x101,
-                    DepthKind::Reset => 0x102,
-                    DepthKind::Other(code) => u64::from(code),
-                };
-                body[..5].copy_from_slice(&[
-                    depth.ts_event as u64,
-                    depth.ts_recv as u64,
-                    depth.price.to_bits(),
-                    depth.size.to_bits(),
-                    code,
-                ]);
+                body[..Depth::WORDS].copy_from_slice(&depth.to_words());
                 2
             }
         };
@@ -82,18 +70,7 @@ impl Judged {
         let tick = match head >> 8 {
             0 => Tick::Trade(Trade::from_words(body)),
             1 => Tick::Quote(Quote::from_words(body)),
-            _ => Tick::Depth(Depth {
-                ts_event: body[0] as i64,
-                ts_recv: body[1] as i64,
-                price: f64::from_bits(body[2]),
-                size: f64::from_bits(body[3]),
-                kind: match body[4] {
-                    0x100 => DepthKind::Ask,
-                    0x101 => DepthKind::Bid,
-                    0x102 => DepthKind::Reset,
-                    code => DepthKind::Other(code as u8),
-                },
-            }),
+            _ => Tick::Depth(Depth::from_words(body)),
         };
         Self { tick, reason: Reason::ALL[(head & 0xff) as usize] }
     }

@@ -3,6 +3,7 @@
 
 use crate::bars::bar::OpenBar;
 use crate::bars::ladder::Ladder;
+use crate::book::Book;
 use crate::reason::REASONS;
 use crate::record::{Quote, Trade};
 
@@ -28,6 +29,8 @@ pub(crate) const REVISED: usize = DUPLICATES + 1;
 pub(crate) const CLOCK_OFFSET: usize = REVISED + 1;
 const LEVELS: usize = CLOCK_OFFSET + 1;
 
+// Behind the levels, once depth has come: the book.
+
 /// The variable part: for every track and level, the number of bars appended, the number of bars
 /// open, and these.
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ pub(crate) struct Layout {
     root_slots: usize,
     /// Where each level stands in its track, and how long the track is.
     offsets: Box<[usize]>,
+    /// How many levels of each side of the book are shown; none while there is no book.
+    book: Option<usize>,
 }
 
 impl Layout {
@@ -47,7 +52,17 @@ impl Layout {
             let slots = if root { root_slots } else { 1 };
             offsets.push(offsets[offsets.len() - 1] + Self::open_bar(slots));
         }
-        Self { tracks, root_slots, offsets: offsets.into() }
+        Self { tracks, root_slots, offsets: offsets.into(), book: None }
+    }
+
+    /// The same, with room for so many levels of each side of the book, if there is one.
+    pub(crate) fn with_book(self, shown: Option<usize>) -> Self {
+        Self { book: shown, ..self }
+    }
+
+    /// How many levels of the book are shown, and where it stands; none while there is no book.
+    pub(crate) fn book(&self) -> Option<(usize, usize)> {
+        self.book.map(|shown| (shown, self.level(self.tracks, 0)))
     }
 
     /// Whether there is room for all open bars.
@@ -61,7 +76,7 @@ impl Layout {
 
     /// Number of words in the cell.
     pub(crate) fn len(&self) -> usize {
-        LEVELS + self.tracks * self.track_len()
+        self.level(self.tracks, 0) + self.book.map_or(0, Book::words)
     }
 
     /// Where a level of a track stands.

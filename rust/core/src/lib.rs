@@ -4,7 +4,9 @@
 //! the time by the caller.
 #![forbid(unsafe_code)]
 
+pub mod aggregator;
 pub mod bars;
+pub mod book;
 pub mod calendar;
 pub mod cell;
 mod clock;
@@ -36,4 +38,4 @@ pub mod validate;
 pub mod websocket;
 
 pub use history::{History, HistoryError, Revised};
-pub use instrument::Spec;
+pub use instrument::{NoSizes, Spec};

@@ -12,7 +12,7 @@ pub struct Tail(Inner);
 impl Tail {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self(Inner::new(capacity))
+        Self(Inner::new(capacity, false))
     }
 
     pub fn push(&self, bar: &Bar) {
@@ -24,7 +24,8 @@ impl Tail {
     pub fn bars(&self, timeframe: Timeframe) -> Vec<Bar> {
         let mut columns = Columns::default();
         self.0.copy_to(0, self.0.len(), &mut columns);
-        (0..columns.len()).map(|row| columns.bar(row, &timeframe.into())).collect()
+        let buckets = timeframe.into();
+        (0..columns.len()).map(|row| columns.bar(row, Some(&buckets))).collect()
     }
 }
 

@@ -66,6 +66,8 @@ reasons! {
     OneSided = "one_sided",
     /// The same tick as the one before.
     Duplicate = "duplicate",
+    /// A time outside of the trading hours.
+    Session = "session",
     /// An update of the instrument has failed inside; it takes nothing any more.
     Stopped = "stopped",
 }

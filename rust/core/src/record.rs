@@ -78,7 +78,7 @@ pub struct Depth {
     pub ts_recv: i64,
     /// Price of the level.
     pub price: f64,
-    /// Quantity of the delta.
+    /// What rests at the level now; zero for nothing.
     pub size: f64,
     /// What the delta does.
     pub kind: DepthKind,
@@ -91,9 +91,13 @@ pub enum DepthKind {
     Ask,
     /// A level of the bid side.
     Bid,
+    /// The best level of the ask side: nothing better is there.
+    BestAsk,
+    /// The best level of the bid side: nothing better is there.
+    BestBid,
     /// The whole book is void; price and size mean nothing.
     Reset,
-    /// Anything else the vendor sends (best levels, trades, session extremes, new codes).
+    /// Anything else the vendor sends (trades, session extremes, new codes).
     Other(u8),
 }
 
@@ -209,6 +213,56 @@ impl Quote {
             bid_size: number(4),
             ask_size: number(5),
             last: number(6),
+        }
+    }
+}
+
+impl DepthKind {
+    /// A number of its own for every kind; those below 256 are the vendor's.
+    pub(crate) fn to_word(self) -> u64 {
+        match self {
+            Self::Other(code) => u64::from(code),
+            Self::Ask => 0x100,
+            Self::Bid => 0x101,
+            Self::Reset => 0x102,
+            Self::BestAsk => 0x103,
+            Self::BestBid => 0x104,
+        }
+    }
+
+    fn from_word(word: u64) -> Self {
+        match word {
+            0x100 => Self::Ask,
+            0x101 => Self::Bid,
+            0x102 => Self::Reset,
+            0x103 => Self::BestAsk,
+            0x104 => Self::BestBid,
+            code => Self::Other(code as u8),
+        }
+    }
+}
+
+impl Depth {
+    /// Number of words of [`to_words`](Self::to_words).
+    pub(crate) const WORDS: usize = 5;
+
+    pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
+        [
+            self.ts_event as u64,
+            self.ts_recv as u64,
+            self.price.to_bits(),
+            self.size.to_bits(),
+            self.kind.to_word(),
+        ]
+    }
+
+    pub(crate) fn from_words(words: &[u64]) -> Self {
+        Self {
+            ts_event: words[0] as i64,
+            ts_recv: words[1] as i64,
+            price: f64::from_bits(words[2]),
+            size: f64::from_bits(words[3]),
+            kind: DepthKind::from_word(words[4]),
         }
     }
 }

@@ -4,11 +4,12 @@
 //! Taking a snapshot copies a few hundred words and delays nobody.
 
 use crate::bars::bar::OpenBar;
-use crate::bars::{Bar, Buckets, Source, parent};
+use crate::bars::{Bar, Buckets, Kind, Source, still_open};
+use crate::book::BookView;
 use crate::instrument::Shared;
 use crate::layout::{self, Layout};
 use crate::reason::{REASONS, Reason};
-use crate::record::{NO_TIME, Quote, Trade};
+use crate::record::{NO_TIME, Quote, Side, Trade};
 use crate::store::{Series, View};
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub struct Snapshot {
     view: Arc<View>,
     words: Vec<u64>,
+    kinds: Arc<[Kind]>,
     buckets: Arc<[Buckets]>,
     sources: Vec<Source>,
 }
@@ -42,6 +44,8 @@ pub struct Counters {
     pub depth: u64,
     /// Second copies, of ticks that two overlapping connections have brought. None of the above.
     pub duplicates: u64,
+    /// Lasting differences between the best prices of the order book and those of the quotes.
+    pub book_disagreements: u64,
     /// Late ticks among the accepted, which have changed closed bars.
     pub revised: u64,
 }
@@ -61,6 +65,7 @@ impl Counters {
         self.quotes += other.quotes;
         self.depth += other.depth;
         self.duplicates += other.duplicates;
+        self.book_disagreements += other.book_disagreements;
         self.revised += other.revised;
         for reason in Reason::ALL {
             self.rejected[*reason as usize] += other.rejected[*reason as usize];
@@ -83,13 +88,20 @@ impl Snapshot {
             return Self {
                 view,
                 words,
+                kinds: Arc::clone(&shared.kinds),
                 buckets: Arc::clone(&shared.buckets),
                 sources: shared.spec.sources.clone(),
             };
         }
     }
 
-    /// The buckets of each timeframe, ascending.
+    /// The kinds of bars, in order: lengths of time first, ascending.
+    #[must_use]
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// The buckets of each length of time, ascending.
     #[must_use]
     pub fn buckets(&self) -> &[Buckets] {
         &self.buckets
@@ -114,6 +126,9 @@ impl Snapshot {
             quotes: self.quote_count(),
             depth: self.words[layout::DEPTH_COUNT],
             duplicates: self.words[layout::DUPLICATES],
+            book_disagreements: self
+                .book_words()
+                .map_or(0, |(_, words)| BookView::counts_in(words).disagreements),
             revised: self.words[layout::REVISED],
         }
     }
@@ -136,10 +151,23 @@ impl Snapshot {
         (self.trade_count() > 0).then(|| Trade::from_words(&self.words[layout::TRADE..]))
     }
 
-    /// The newest quote, in order of arrival: the top of the book.
+    /// The newest quote, in order of arrival: the top of the book as the quotes have it.
     #[must_use]
     pub fn quote(&self) -> Option<Quote> {
         (self.quote_count() > 0).then(|| Quote::from_words(&self.words[layout::QUOTE..]))
+    }
+
+    /// The order book, if depth has come.
+    #[must_use]
+    pub fn book(&self) -> Option<BookView> {
+        let (shown, words) = self.book_words()?;
+        let last_side = self.trade().map_or(Side::None, |trade| trade.side);
+        Some(BookView::from_words(words, shown, last_side))
+    }
+
+    fn book_words(&self) -> Option<(usize, &[u64])> {
+        let (shown, at) = self.view.layout.book()?;
+        Some((shown, &self.words[at..]))
     }
 
     /// The time up to which a source's bars are closed, ns UTC.
@@ -163,7 +191,7 @@ impl Snapshot {
     }
 
     fn series(&self, track: usize, level: usize) -> &Series {
-        &self.view.series[track * self.buckets.len() + level]
+        &self.view.series[track * self.kinds.len() + level]
     }
 
     fn appended(&self, track: usize, level: usize) -> u64 {
@@ -181,24 +209,15 @@ impl Snapshot {
     #[must_use]
     pub fn open_bars(&self, source: Source, level: usize) -> Vec<Bar> {
         let Some(track) = self.track(source) else { return Vec::new() };
-        let mut merged: Vec<OpenBar> = Vec::new();
-        // The largest timeframe holds the oldest closed parts; the smaller ones continue it.
-        let mut chain = Some(level);
-        while let Some(current) = chain {
-            for part in self.held(track, current) {
-                let bucket = self.buckets[level].bucket(part.start);
-                match merged.binary_search_by_key(&bucket.0, |bar| bar.start) {
-                    Ok(index) => merged[index].merge(&part),
-                    Err(index) => merged.insert(index, part.within(bucket)),
-                }
-            }
-            chain = parent(&self.buckets, current);
-        }
-        // What is still open is not complete, whatever it has seen so far.
-        merged.iter().map(|bar| Bar { complete: false, ..bar.close() }).collect()
+        let open = if level < self.buckets.len() {
+            still_open(&self.buckets, level, |held| self.held(track, held))
+        } else {
+            self.held(track, level).collect()
+        };
+        open.iter().map(OpenBar::so_far).collect()
     }
 
-    /// What a level of the ladder holds itself.
+    /// What a level holds itself.
     fn held(&self, track: usize, level: usize) -> impl Iterator<Item = OpenBar> {
         let at = self.view.layout.level(track, level);
         let open = self.words[at + 1] as usize;

@@ -11,14 +11,21 @@ use std::sync::Arc;
 use engine_support::*;
 use proptest::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Source};
+use tickwire_core::bars::{Alignment, Source, Split};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::Engine;
 use tickwire_core::judged::Fate;
 use tickwire_core::record::{NO_TIME, Trade};
 use tickwire_core::validate::{Action, Rules};
 
-const SETS: &[&[&str]] = &[&["1s", "5s", "1m"], &["1m", "1h"], &["2s", "3s", "1m"], &["1d", "1w"]];
+const SETS: &[&[&str]] = &[
+    &["1s", "5s", "1m"],
+    &["1m", "1h"],
+    &["2s", "3s", "1m"],
+    &["1d", "1w"],
+    &["1s", "1m", "5t", "9v", "900n", "3r", "2renko"],
+    &["1t", "70t", "0.7v", "100000n", "1r", "1renko"],
+];
 
 #[derive(Clone, Debug)]
 struct Table {
@@ -196,6 +203,7 @@ proptest! {
         lateness_ns in prop::sample::select(vec![0, SECOND, 90 * SECOND]),
         cuts in prop::collection::vec(0..900_usize, 0..4),
         told_ns in prop::option::of(0..2 * HOUR),
+        split in prop::sample::select(vec![Split::Keep, Split::Split]),
         sources in prop::sample::select(vec![vec![Source::Trade], vec![Source::Mid]]),
     ) {
         let traded = sources.contains(&Source::Trade);
@@ -203,7 +211,9 @@ proptest! {
             rules: rules.clone(),
             tick_size,
             alignment: Alignment::Utc,
+            hours: None,
             lateness_ns,
+            split,
             sources: sources.clone(),
             capacity: 256,
             ..spec("ES")

@@ -77,39 +77,6 @@ fn the_last_of_repeated_arguments_counts_even_behind_the_usual_start() {
 }
 
 #[test]
-fn depth_kinds() {
-    for (code, kind) in [
-        ("1", DepthKind::Ask),
-        ("2", DepthKind::Bid),
-        ("6", DepthKind::Reset),
-        ("0", DepthKind::Other(0)),
-        ("3", DepthKind::Other(3)),
-        ("10", DepthKind::Other(10)),
-        ("255", DepthKind::Other(255)),
-        ("256", DepthKind::Other(0)),
-        ("-1", DepthKind::Other(0)),
-        ("1.0", DepthKind::Other(0)),
-        ("\"1\"", DepthKind::Other(0)),
-        ("null", DepthKind::Other(0)),
-    ] {
-        let data = format!(r#"[{{"type":{code},"price":2100.5,"volume":10}}]"#);
-        let expected = [depth(NO_TIME, 2100.5, 10.0, kind)];
-        assert_eq!(decode_record(event("GatewayDepth", &data)), expected, "{code}");
-    }
-}
-
-#[test]
-fn only_a_reset_may_come_without_price_and_volume() {
-    let data = r#"[{"type":6,"timestamp":"2024-07-21T13:45:00Z"},{"type":6,"price":0,"volume":null},{"type":1,"price":1}]"#;
-    let expected = [
-        depth(T, NAN, NAN, DepthKind::Reset),
-        depth(NO_TIME, 0.0, NAN, DepthKind::Reset),
-        Call::Malformed(Some(0)),
-    ];
-    assert_eq!(decode_record(event("GatewayDepth", data)), expected);
-}
-
-#[test]
 fn partial_quotes_are_merged_by_contract() {
     let other =
         r#"{"type":1,"target":"GatewayQuote","arguments":["CON.F.US.ENQ.U25",{"bestBid":7}]}"#;
@@ -380,7 +347,7 @@ fn recorded_gateway_messages() {
     );
     assert_eq!(
         call("depth", "GatewayDepth"),
-        [depth(day + 31_417_369_300, 29547.0, 2.0, DepthKind::Other(4))]
+        [depth(day + 31_417_369_300, 29547.0, 2.0, DepthKind::BestBid)]
     );
     assert_eq!(
         call("quote", "GatewayQuote"),

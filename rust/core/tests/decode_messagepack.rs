@@ -189,7 +189,7 @@ fn codes_as_numbers_and_as_names() {
         ("Ask".into(), DepthKind::Ask),
         ("Bid".into(), DepthKind::Bid),
         ("Reset".into(), DepthKind::Reset),
-        ("BestAsk".into(), DepthKind::Other(3)),
+        ("BestAsk".into(), DepthKind::BestAsk),
         ("Fill".into(), DepthKind::Other(11)),
         (255.into(), DepthKind::Other(255)),
         ((-1).into(), DepthKind::Other(0)),

@@ -268,6 +268,7 @@ fn subscribers_hear_of_revisions_and_not_of_history() {
         trades: false,
         quotes: false,
         capacity: 100,
+        hours: vec![],
     };
     let mut subscription = Subscription::new(&engine, &interest);
     put(&engine, 0, minutes(60..70), false);

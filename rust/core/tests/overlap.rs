@@ -62,8 +62,8 @@ fn a_swap_as_it_should_be() {
     let report = overlap.report(Leg::New);
     assert!(report.contact && report.uncertain.is_empty(), "{report:?}");
     assert_eq!((report.duplicates, report.shed, report.only_new, report.only_old), (5, 0, 0, 0));
-    old.leave();
-    new.leave();
+    old.leave(Leg::New);
+    new.leave(Leg::New);
     assert_eq!(push(&mut new, &[trade(7, 0)]), (1, 0));
     let counters = engine.counters();
     assert_eq!((counters.received, counters.accepted, counters.duplicates), (13, 13, 5));
@@ -146,7 +146,7 @@ fn a_feed_is_in_one_overlap_at_a_time() {
     let (overlap, old, mut new) = feeds(&engine, 100);
     assert!(old.is_overlapping() && new.is_overlapping());
     assert_eq!(new.join(&overlap, Leg::Old), Err(Overlapping));
-    new.leave();
+    new.leave(Leg::New);
     assert!(!new.is_overlapping());
     let (_, mut third) = apart(&engine);
     join(&engine, &mut new, &mut third, 100);

@@ -353,6 +353,7 @@ proptest! {
             trades: false,
             quotes: false,
             capacity: 1 << 16,
+            hours: vec![],
         };
         let mut subscription = Subscription::new(&engine, &interest);
         let mut events: Vec<Vec<Bar>> = vec![Vec::new(); SETS[set].len()];
@@ -362,7 +363,7 @@ proptest! {
             for item in subscription.poll() {
                 let Item::Bar(_, timeframe, _, bar) = item else { panic!("{item:?}") };
                 prop_assert_eq!(bar.ts_end, naive_bucket(&timeframe.to_string(), bar.ts).1);
-                let level = engine.timeframes().iter().position(|known| *known == timeframe);
+                let level = engine.kinds().iter().position(|known| *known == timeframe);
                 events[level.unwrap()].push(bar);
             }
         }

@@ -356,6 +356,7 @@ proptest! {
             source: Source::Trade,
             trades: false,
             quotes: false,
+            hours: Vec::new(),
             capacity: 1 << 16,
         };
         let mut subscription = Subscription::new(&engine, &interest);
@@ -365,7 +366,7 @@ proptest! {
             model.check(&engine);
             for item in subscription.poll() {
                 let Item::Bar(_, timeframe, _, bar) = item else { panic!("{item:?}") };
-                let level = engine.timeframes().iter().position(|known| *known == timeframe);
+                let level = engine.kinds().iter().position(|known| *known == timeframe);
                 events[level.unwrap()].push(bar);
             }
         }

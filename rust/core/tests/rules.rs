@@ -1,18 +1,20 @@
 //! The rules that have more than one tick in view, or a limit of their own: each by example, that no
 //! stream of prices or times locks an instrument out, and that rules can be changed at any moment.
 
+#![allow(clippy::unwrap_used)]
+
+mod engine_support;
+
+use engine_support::{ID, SECOND};
 use proptest::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Empty, Late, Source};
 use tickwire_core::engine::Engine;
 use tickwire_core::judged::{Fate, KEPT};
 use tickwire_core::reason::Reason;
-use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Tick, Trade};
+use tickwire_core::record::{NO_TIME, Quote, Side, Tick, Trade};
 use tickwire_core::validate::{Action, Flags, Judge, Rules, Validator};
 
-const SECOND: i64 = 1_000_000_000;
 const T0: i64 = 1_700_000_000 * SECOND;
-const ID: InstrumentId = InstrumentId(0);
 
 fn trade(price: f64) -> Trade {
     Trade { ts_event: T0, ts_recv: NO_TIME, price, size: 1.0, side: Side::None }
@@ -171,18 +173,7 @@ fn spikes_are_counted_and_kept_with_their_ticks() {
 }
 
 fn engine(rules: Rules) -> Engine {
-    let spec = Spec {
-        symbol: "ES".to_owned(),
-        tick_size: 0.25,
-        rules,
-        sources: vec![Source::Trade],
-        alignment: Alignment::Utc,
-        lateness_ns: 0,
-        late: Late::Reject,
-        empty: Empty::Skip,
-        stamp_arrival: false,
-        capacity: 1 << 10,
-    };
+    let spec = Spec { rules, ..engine_support::spec("ES") };
     Engine::new(vec![spec], &[])
 }
 

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use tickwire_core::Spec;
 use tickwire_core::bars::{Bar, Source};
 use tickwire_core::record::InstrumentId;
+use tickwire_core::sessions::Sessions;
 use tickwire_core::subscription::{Delivery, Interest, Item, Subscription};
 
 const OTHER: InstrumentId = InstrumentId(1);
@@ -27,6 +28,7 @@ fn interest() -> Interest {
         trades: false,
         quotes: false,
         capacity: 16,
+        hours: vec![],
     }
 }
 
@@ -74,7 +76,7 @@ fn a_bar_comes_as_it_was_closed() {
     push(&engine, (0..61).map(second));
     let items = subscription.poll();
     let Item::Bar(id, timeframe, source, bar) = items[0] else { panic!("{items:?}") };
-    assert_eq!((id, timeframe, source), (ID, engine.timeframes()[1], Source::Trade));
+    assert_eq!((id, timeframe, source), (ID, engine.kinds()[1], Source::Trade));
     assert_eq!(Some(bar), engine.snapshot(ID).closed_bar(Source::Trade, 1));
     assert_eq!((bar.ts_end, bar.trades, items.len()), (MONDAY + MINUTE, 60, 1));
 }
@@ -126,7 +128,7 @@ fn what_is_not_fetched_in_time_is_shed_and_counted() {
     let mut subscription = Subscription::new(&engine, &Interest { levels: vec![0], ..trades() });
     push(&engine, (0..41).map(second));
     // 41 trades and 40 bars.
-    let expected = Delivery { published: 81, delivered: 0, pending: 32, shed: 49 };
+    let expected = Delivery { published: 81, delivered: 0, pending: 32, shed: 49, filtered: 0 };
     assert_eq!(subscription.delivery(), expected);
     assert_eq!(subscription.poll().len(), 32);
     let expected = Delivery { delivered: 32, pending: 0, ..expected };
@@ -138,8 +140,52 @@ fn what_is_not_fetched_in_time_is_shed_and_counted() {
     );
     assert_eq!(
         subscription.close(),
-        Delivery { published: 87, delivered: 38, pending: 0, shed: 49 }
+        Delivery { published: 87, delivered: 38, pending: 0, shed: 49, filtered: 0 }
     );
+}
+
+/// Open in the seconds from one to another, of each pair.
+fn hours(spans: &[(i64, i64)]) -> Vec<Arc<Sessions>> {
+    let column = |of: fn(&(i64, i64)) -> i64| -> Vec<i64> {
+        spans.iter().map(|span| MONDAY + of(span) * SECOND).collect()
+    };
+    let days = vec![0; spans.len()];
+    vec![Arc::new(Sessions::new(&column(|span| span.0), &column(|span| span.1), &days).unwrap())]
+}
+
+#[test]
+fn what_lies_outside_of_the_hours_is_not_published_to_it() {
+    let engine = engine(&["1s"]);
+    let interest = Interest { levels: vec![0], hours: hours(&[(2, 4), (6, 7)]), ..trades() };
+    let mut subscription = Subscription::new(&engine, &interest);
+    push(&engine, (0..9).map(second));
+    // 9 trades and 8 bars, of which those of the seconds 2, 3 and 6 count.
+    let expected = Delivery { published: 6, delivered: 0, pending: 6, shed: 0, filtered: 11 };
+    assert_eq!(subscription.delivery(), expected);
+    assert!(subscription.has_news());
+    assert_eq!(
+        told(subscription.poll()),
+        ["0:2", "0:trade 1s@2", "0:3", "0:trade 1s@3", "0:6", "0:trade 1s@6"]
+    );
+    let expected = Delivery { delivered: 6, pending: 0, ..expected };
+    assert_eq!(subscription.delivery(), expected);
+    push(&engine, (9..11).map(second));
+    assert!(!subscription.has_news());
+    assert_eq!(subscription.poll(), []);
+    assert_eq!(subscription.close(), Delivery { filtered: 15, ..expected });
+}
+
+#[test]
+fn what_is_lost_before_it_was_looked_at_is_shed_wherever_it_lies() {
+    let engine = engine(&["1s"]);
+    let interest = Interest { hours: hours(&[(2, 30)]), ..trades() };
+    let mut subscription = Subscription::new(&engine, &interest);
+    push(&engine, (0..40).map(second));
+    // The newest 16 are those from 24 on.
+    let expected = Delivery { published: 30, delivered: 0, pending: 6, shed: 24, filtered: 10 };
+    assert_eq!(subscription.delivery(), expected);
+    assert_eq!(subscription.poll().len(), 6);
+    assert_eq!(subscription.delivery(), Delivery { delivered: 6, pending: 0, ..expected });
 }
 
 #[test]

@@ -278,6 +278,7 @@ fn a_subscription_accounts_for_everything() {
             source: Source::Trade,
             trades: true,
             quotes: false,
+            hours: Vec::new(),
             capacity: 8,
         };
         Subscription::new(&engine, &interest)
@@ -306,7 +307,7 @@ fn a_subscription_accounts_for_everything() {
                         }
                         Item::Bar(_, timeframe, _, bar) => {
                             assert_eq!(Row::from(bar), expected(bar.ts, bar.ts_end, u64::MAX));
-                            let known = engine.timeframes();
+                            let known = engine.kinds();
                             (known.iter().position(|one| one == timeframe).unwrap(), bar.ts)
                         }
                         Item::Quote(..) => panic!("there are no quotes"),

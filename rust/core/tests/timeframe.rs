@@ -18,7 +18,7 @@ fn names_come_back_as_they_were() {
 fn other_text_is_refused_with_what_was_expected() {
     for text in [
         "", "m", "1", "0s", "01s", "1S", "1M", "1y", "-1s", "1.5m", " 1m", "1m ", "100001s",
-        "1month", "٣s",
+        "1month", "٣s", "100t", "5000v", "8renko",
     ] {
         let error = text.parse::<Timeframe>().unwrap_err().to_string();
         assert!(error.contains(&format!("{text:?}")) && error.contains("expected"), "{error}");

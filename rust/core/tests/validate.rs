@@ -276,7 +276,7 @@ fn depth_deltas_have_no_band() {
     let depth = |price, size, kind| Depth { ts_event: T0, ts_recv: NO_TIME, price, size, kind };
     let mut validator = validator(Rules::default());
     assert!(validator.quote(&quote(100.0, 100.25), NO_TIME).is_ok());
-    let check = |depth: Depth| flagged(validator.depth(&depth));
+    let mut check = |depth: Depth| flagged(validator.depth(&depth));
     let bid = depth(100.0, 3.0, DepthKind::Bid);
     assert_eq!(check(depth(9_000.0, 1.0, DepthKind::Ask)), Ok(vec![]));
     assert_eq!(check(depth(f64::NAN, f64::NAN, DepthKind::Reset)), Ok(vec![]));

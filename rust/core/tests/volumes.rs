@@ -4,12 +4,10 @@
 use proptest::prelude::*;
 use std::sync::Arc;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Empty, Late, Source};
 use tickwire_core::decode::{Decoder, Protocol, Volumes};
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
 use tickwire_core::record::NO_TIME;
-use tickwire_core::validate::Rules;
 
 const SYMBOLS: [&str; 2] = ["ES", "NQ"];
 /// 2024-07-21T13:45:00Z
@@ -21,18 +19,7 @@ fn feed() -> Feed {
 }
 
 fn feed_of(protocol: Protocol) -> Feed {
-    let spec = |symbol: &str| Spec {
-        symbol: symbol.to_owned(),
-        tick_size: 0.25,
-        rules: Rules::default(),
-        sources: vec![Source::Trade],
-        alignment: Alignment::Utc,
-        lateness_ns: 0,
-        late: Late::Reject,
-        empty: Empty::Skip,
-        stamp_arrival: false,
-        capacity: 64,
-    };
+    let spec = |symbol: &str| Spec { capacity: 64, ..Spec::new(symbol, 0.25) };
     let engine = Arc::new(Engine::new(SYMBOLS.map(spec).into(), &[]));
     Feed::new(engine, Decoder::new(protocol, 1 << 20))
 }

@@ -32,6 +32,7 @@ pub(crate) fn stats<'py>(
     dict.set_item("quotes", counters.quotes)?;
     dict.set_item("depth", counters.depth)?;
     dict.set_item("duplicates", counters.duplicates)?;
+    dict.set_item("book_disagreements", counters.book_disagreements)?;
     dict.set_item("revised", counters.revised)?;
     dict.set_item("clock_offset_ns", clock_offset_ns)?;
     dict.set_item("rejections", by_reason(py, &counters.rejected)?)?;
@@ -53,7 +54,8 @@ pub(crate) fn memory<'py>(py: Python<'py>, memory: &Memory) -> PyResult<Bound<'p
     let dict = PyDict::new(py);
     dict.set_item("rings", memory.rings)?;
     dict.set_item("bars", memory.bars)?;
+    dict.set_item("books", memory.books)?;
     dict.set_item("fixed", memory.fixed)?;
-    dict.set_item("total", memory.rings + memory.bars + memory.fixed)?;
+    dict.set_item("total", memory.rings + memory.bars + memory.books + memory.fixed)?;
     Ok(dict)
 }

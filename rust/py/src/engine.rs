@@ -5,12 +5,14 @@ use std::sync::Arc;
 use numpy::{PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use tickwire_core::bars::{Bar, Timeframe};
+use tickwire_core::HistoryError;
+use tickwire_core::bars::{Bar, Kind, Timeframe};
 use tickwire_core::columns::TradeColumns;
 use tickwire_core::engine::{Engine, Session};
-use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
+use tickwire_core::record::{Depth, InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Counters;
 
+use crate::book::Book;
 use crate::columns::{BarColumns, Instruments, Numbers, QuoteColumns, Rows, Times};
 use crate::counts;
 use crate::errors::{self, ConfigError, DataError};
@@ -51,11 +53,17 @@ impl PyEngine {
         instruments: Vec<SpecArg>,
         timeframes: Vec<(String, usize)>,
     ) -> PyResult<Self> {
-        let instruments = instruments.into_iter().map(SpecArg::build).collect::<PyResult<_>>()?;
+        let instruments: Vec<_> =
+            instruments.into_iter().map(SpecArg::build).collect::<PyResult<_>>()?;
         let timeframes: Vec<_> = timeframes
             .iter()
-            .map(|(text, retain)| Ok((specs::timeframe(text)?, *retain)))
+            .map(|(text, retain)| Ok((specs::kind(text)?, *retain)))
             .collect::<PyResult<_>>()?;
+        let kinds: Vec<Kind> = timeframes.iter().map(|&(kind, _)| kind).collect();
+        instruments
+            .iter()
+            .try_for_each(|spec| spec.check(&kinds))
+            .map_err(|error| ConfigError::new_err(error.to_string()))?;
         let core = Arc::new(Engine::new(instruments, &timeframes));
         Ok(Self {
             names: Names::new(py, Arc::clone(&core)),
@@ -70,7 +78,8 @@ impl PyEngine {
         PyTuple::new(py, self.names.symbols())
     }
 
-    /// The timeframes, from the smallest to the largest.
+    /// The timeframes: lengths of time from the smallest to the largest, then trades, volume, notional,
+    /// range and Renko.
     #[getter]
     fn timeframes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.names.timeframes())
@@ -131,6 +140,35 @@ impl PyEngine {
         };
         let id = self.seen.find(symbol)?;
         Ok(session::write_tick(&self.core, py, id, |session, id| session.push_quote(id, &quote)))
+    }
+
+    /// Apply one depth delta. `size` is what rests at the price from now on, 0 for nothing. Returns whether
+    /// it was accepted.
+    ///
+    /// Args:
+    ///     kind: "bid" or "ask"; "best_bid" or "best_ask" if nothing better rests on that side; "reset"
+    ///         to begin the book anew, for which price and size mean nothing.
+    #[expect(clippy::too_many_arguments, reason = "one argument for each of Python's")]
+    #[pyo3(signature = (symbol, ts_event, kind, price=f64::NAN, size=f64::NAN, ts_recv=None))]
+    fn push_depth(
+        &self,
+        py: Python<'_>,
+        symbol: &Bound<'_, PyAny>,
+        ts_event: Option<i64>,
+        kind: &str,
+        price: f64,
+        size: f64,
+        ts_recv: Option<i64>,
+    ) -> PyResult<bool> {
+        let depth = Depth {
+            ts_event: ts_event.unwrap_or(NO_TIME),
+            ts_recv: ts_recv.unwrap_or(NO_TIME),
+            price,
+            size,
+            kind: specs::depth_kind(kind)?,
+        };
+        let id = self.seen.find(symbol)?;
+        Ok(session::write_tick(&self.core, py, id, |session, id| session.push_depth(id, &depth)))
     }
 
     /// Apply columns of trades. `symbols[codes[i]]` is the instrument of row i; without codes, all
@@ -252,13 +290,14 @@ impl PyEngine {
         let (history, revised) = session::write(&self.core, py, false, work)
             .0
             .map_err(|error| errors::history(&error))?;
-        let bar =
-            |(timeframe, bar): &(Timeframe, Bar)| self.names.bar(py, id, *timeframe, source, bar);
+        let bar = |(timeframe, bar): &(Timeframe, Bar)| {
+            self.names.bar(py, id, (*timeframe).into(), source, bar)
+        };
         Ok((counts::history(py, &history)?, revised.iter().map(bar).collect()))
     }
 
     /// Start and end of the bar of an instrument that `ts` belongs to, ns UTC: two ints, or of a
-    /// column of times two columns.
+    /// column of times two columns. Only for lengths of time.
     fn bar_span<'py>(
         &self,
         py: Python<'py>,
@@ -266,7 +305,10 @@ impl PyEngine {
         timeframe: &str,
         ts: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let buckets = &self.core.buckets(self.names.find(symbol)?)[self.names.level(timeframe)?];
+        let (id, level) = (self.names.find(symbol)?, self.names.level(timeframe)?);
+        let Some(buckets) = self.core.buckets(id).get(level) else {
+            return Err(errors::history(&HistoryError::NotTime(self.core.kinds()[level])));
+        };
         match Times::of("ts", ts)? {
             Times::One(ts) => buckets.bucket(ts).into_pyobject(py),
             Times::Column(column) => {
@@ -285,8 +327,8 @@ impl PyEngine {
         }
     }
 
-    /// Each timeframe, from the smallest to the largest, with the smaller one whose bars an
-    /// instrument's bars are put together from; None where they are made of ticks.
+    /// Each length of time among the timeframes, from the smallest to the largest, with the smaller one
+    /// whose bars an instrument's bars are put together from; None where they are made of ticks.
     fn parents(&self, symbol: &str) -> PyResult<Vec<(String, Option<String>)>> {
         let name = |level: usize| self.core.timeframes()[level].to_string();
         let parents = self.core.parents(self.names.find(symbol)?).into_iter().enumerate();
@@ -385,11 +427,18 @@ impl PyEngine {
         Ok(trade.map(|trade| records::Trade::new(self.names.symbol(py, id), &trade)))
     }
 
-    /// The newest accepted quote, the top of the book, or None.
-    fn book(&self, py: Python<'_>, symbol: &str) -> PyResult<Option<records::Quote>> {
+    /// The newest accepted quote, or None.
+    fn quote(&self, py: Python<'_>, symbol: &str) -> PyResult<Option<records::Quote>> {
         let id = self.names.find(symbol)?;
         let quote = self.core.snapshot(id).quote();
         Ok(quote.map(|quote| records::Quote::new(self.names.symbol(py, id), &quote)))
+    }
+
+    /// The order book, or None before the first depth delta: at most `levels` levels of each side, by
+    /// default all that the engine shows (`book_levels`). It never waits for a writer, and no writer for it.
+    #[pyo3(signature = (symbol, levels=None))]
+    fn book(this: &Bound<'_, Self>, symbol: &str, levels: Option<usize>) -> PyResult<Option<Book>> {
+        Self::snapshot(this, symbol)?.book_of(this.py(), levels)
     }
 
     /// Rejected ticks by reason, of one instrument or of everything that came.
@@ -403,10 +452,10 @@ impl PyEngine {
     }
 
     /// Counts of ticks, of one instrument or of everything that came: received, accepted, rejected,
-    /// trades, quotes, depth, duplicates, revised, and rejections and flags by reason. received ==
-    /// accepted + rejected; duplicates, which a second connection has brought, are none of these.
-    /// Revised are the accepted ticks that came late and changed closed bars. clock_offset_ns says how
-    /// far the clock that ts_recv is of is ahead of the venue's, as far as arrivals can tell (of all
+    /// trades, quotes, depth, duplicates, revised, book_disagreements, and rejections and flags by reason.
+    /// received == accepted + rejected; duplicates, which a second connection has brought, are none of
+    /// these. Revised are the accepted ticks that came late and changed closed bars. clock_offset_ns says
+    /// how far the clock that ts_recv is of is ahead of the venue's, as far as arrivals can tell (of all
     /// instruments, the least), or is None.
     #[pyo3(signature = (symbol=None))]
     fn stats<'py>(&self, py: Python<'py>, symbol: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
@@ -418,7 +467,7 @@ impl PyEngine {
         counts::stats(py, &snapshot.counters(), snapshot.clock_offset_ns())
     }
 
-    /// Bytes of memory in use: rings (as far as filled), bars, fixed, total.
+    /// Bytes of memory in use: rings (as far as filled), bars, books, fixed, total.
     fn memory<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         counts::memory(py, &self.core.memory())
     }

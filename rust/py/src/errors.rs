@@ -13,7 +13,9 @@ import_exception!(tickwire.errors, UnknownInstrument);
 /// Bars that were refused: a setting that is missing, or data that cannot be right.
 pub(crate) fn history(error: &HistoryError) -> PyErr {
     match error {
-        HistoryError::NoSource { .. } => ConfigError::new_err(error.to_string()),
+        HistoryError::NoSource { .. } | HistoryError::NotTime(_) => {
+            ConfigError::new_err(error.to_string())
+        }
         _ => DataError::new_err(error.to_string()),
     }
 }

@@ -1,6 +1,8 @@
 //! `tickwire._core`: convert arguments, release the GIL, call the core, convert the result.
 //! No market rule lives here.
 
+mod aggregator;
+mod book;
 mod calendar;
 mod columns;
 mod counts;
@@ -28,7 +30,9 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("debug_build", cfg!(debug_assertions))?;
+    module.add_function(wrap_pyfunction!(specs::timeframe_name, module)?)?;
     module.add_class::<engine::PyEngine>()?;
+    module.add_class::<aggregator::PyAggregator>()?;
     module.add_class::<calendar::Zone>()?;
     module.add_class::<sessions::Sessions>()?;
     module.add_class::<feed::Feed>()?;
@@ -36,6 +40,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<overlap::OverlapReport>()?;
     module.add_class::<subscription::Subscription>()?;
     module.add_class::<snapshot::Snapshot>()?;
+    module.add_class::<book::Book>()?;
     module.add_class::<frame::ArrowStream>()?;
     module.add_class::<records::Bar>()?;
     module.add_class::<records::Trade>()?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use tickwire_core::bars::{Bar, Source, Timeframe};
+use tickwire_core::bars::{Bar, Kind, Source};
 use tickwire_core::engine::Engine;
 use tickwire_core::record::InstrumentId;
 use tickwire_core::subscription::Item;
@@ -26,7 +26,7 @@ impl Names {
         let name = |text: &str| PyString::intern(py, text).unbind();
         Self {
             symbols: core.ids().map(|id| name(&core.spec(id).symbol)).collect(),
-            timeframes: core.timeframes().iter().map(|known| name(&known.to_string())).collect(),
+            timeframes: core.kinds().iter().map(|known| name(&known.to_string())).collect(),
             sources: Source::ALL.map(|source| name(source.name())),
             core,
         }
@@ -37,7 +37,7 @@ impl Names {
         &self.symbols
     }
 
-    /// The timeframes, from the smallest to the largest.
+    /// The names of all kinds of bars, in the engine's order.
     pub(crate) fn timeframes(&self) -> &[Py<PyString>] {
         &self.timeframes
     }
@@ -55,9 +55,9 @@ impl Names {
     }
 
     pub(crate) fn level(&self, text: &str) -> PyResult<usize> {
-        let timeframe = specs::timeframe(text)?;
-        let known = self.core.timeframes();
-        known.iter().position(|other| *other == timeframe).ok_or_else(|| {
+        let kind = specs::kind(text)?;
+        let known = self.core.kinds();
+        known.iter().position(|other| *other == kind).ok_or_else(|| {
             let known: Vec<String> = known.iter().map(ToString::to_string).collect();
             ConfigError::new_err(format!(
                 "timeframe: got {text:?}, expected one of the engine's: {}",
@@ -89,11 +89,11 @@ impl Names {
         &self,
         py: Python<'_>,
         id: InstrumentId,
-        timeframe: Timeframe,
+        kind: Kind,
         source: Source,
         bar: &Bar,
     ) -> records::Bar {
-        let level = self.core.timeframes().iter().position(|known| *known == timeframe);
+        let level = self.core.kinds().iter().position(|known| *known == kind);
         let names = BarNames {
             symbol: self.symbol(py, id),
             timeframe: self.timeframes[level.unwrap_or_default()].clone_ref(py),
@@ -104,8 +104,8 @@ impl Names {
 
     pub(crate) fn item<'py>(&self, py: Python<'py>, item: &Item) -> PyResult<Bound<'py, PyAny>> {
         Ok(match item {
-            Item::Bar(id, timeframe, source, bar) => {
-                Bound::new(py, self.bar(py, *id, *timeframe, *source, bar))?.into_any()
+            Item::Bar(id, kind, source, bar) => {
+                Bound::new(py, self.bar(py, *id, *kind, *source, bar))?.into_any()
             }
             Item::Trade(id, trade) => {
                 Bound::new(py, records::Trade::new(self.symbol(py, *id), trade))?.into_any()

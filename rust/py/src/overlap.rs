@@ -75,7 +75,7 @@ impl Overlap {
             if let Err(error) = py.detach(|| feed.lock().join(&overlap, leg)) {
                 if leg == Leg::Old {
                     let joined = new.get();
-                    py.detach(|| joined.lock().leave());
+                    py.detach(|| joined.lock().leave(Leg::Old));
                 }
                 return Err(ConfigError::new_err(format!("{:?}: {error}", feed.name())));
             }
@@ -129,8 +129,8 @@ impl Overlap {
         }
         let (old, new) = (self.old.get(), self.new.get());
         let report = py.detach(|| {
-            old.lock().leave();
-            new.lock().leave();
+            old.lock().leave(leg);
+            new.lock().leave(leg);
             self.core.report(leg)
         });
         OverlapReport::new(py, old, &report)

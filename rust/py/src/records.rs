@@ -149,7 +149,8 @@ impl Quote {
     }
 }
 
-/// A bar. It covers ts <= ts_event < ts_end, both int ns UTC, and is labelled by its start.
+/// A bar. One of a length of time covers ts <= ts_event < ts_end, both int ns UTC, and is labelled by its
+/// start. Any other begins with the tick at ts and ends with the one at ts_end.
 #[pyclass(frozen, get_all, module = "tickwire")]
 pub(crate) struct Bar {
     symbol: Py<PyString>,

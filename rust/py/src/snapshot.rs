@@ -5,6 +5,7 @@ use pyo3::types::{PyDict, PyString};
 use tickwire_core::record::InstrumentId;
 use tickwire_core::snapshot::Snapshot as Core;
 
+use crate::book::Book;
 use crate::counts::stats;
 use crate::engine::PyEngine;
 use crate::frame::frame;
@@ -23,6 +24,13 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     pub(crate) fn new(engine: Py<PyEngine>, id: InstrumentId, core: Core) -> Self {
         Self { engine, id, core }
+    }
+
+    /// At most `levels` of each side of the book.
+    pub(crate) fn book_of(&self, py: Python<'_>, levels: Option<usize>) -> PyResult<Option<Book>> {
+        let shown = self.engine.get().core().spec(self.id).book_levels;
+        let book = |view| Book::new(py, self.name(py), view, shown, levels);
+        self.core.book().map(book).transpose()
     }
 
     fn name(&self, py: Python<'_>) -> Py<PyString> {
@@ -44,10 +52,16 @@ impl Snapshot {
         self.core.trade().map(|trade| Trade::new(self.name(py), &trade))
     }
 
-    /// The top of the book, or None.
+    /// The newest accepted quote, or None.
     #[getter]
     fn quote(&self, py: Python<'_>) -> Option<Quote> {
         self.core.quote().map(|quote| Quote::new(self.name(py), &quote))
+    }
+
+    /// The order book, as of `Engine.book(symbol)`, or None before the first depth delta.
+    #[getter]
+    fn book(&self, py: Python<'_>) -> PyResult<Option<Book>> {
+        self.book_of(py, None)
     }
 
     /// Counts of ticks, as of `Engine.stats(symbol)`.
@@ -68,8 +82,7 @@ impl Snapshot {
         let names = self.engine.get().names();
         let (level, source) = (names.level(timeframe)?, specs::source(source)?);
         let bar = self.core.closed_bar(source, level);
-        let timeframe = self.core.buckets()[level].timeframe();
-        Ok(bar.map(|bar| names.bar(py, self.id, timeframe, source, &bar)))
+        Ok(bar.map(|bar| names.bar(py, self.id, self.core.kinds()[level], source, &bar)))
     }
 
     /// The bars of a timeframe that are still open, oldest first: none, one, or several where late
@@ -78,9 +91,9 @@ impl Snapshot {
     fn open_bars(&self, py: Python<'_>, timeframe: &str, source: &str) -> PyResult<Vec<Bar>> {
         let names = self.engine.get().names();
         let (level, source) = (names.level(timeframe)?, specs::source(source)?);
-        let timeframe = self.core.buckets()[level].timeframe();
+        let kind = self.core.kinds()[level];
         let bars = self.core.open_bars(source, level);
-        Ok(bars.iter().map(|bar| names.bar(py, self.id, timeframe, source, bar)).collect())
+        Ok(bars.iter().map(|bar| names.bar(py, self.id, kind, source, bar)).collect())
     }
 
     /// The bars of a timeframe as a polars.DataFrame; see `Engine.bars`.

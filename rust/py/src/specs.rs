@@ -4,11 +4,12 @@ use std::str::FromStr;
 
 use pyo3::prelude::*;
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Empty, Late, Source, Timeframe};
+use tickwire_core::bars::{Alignment, Empty, Kind, Late, Source, Split};
+use tickwire_core::record::DepthKind;
 use tickwire_core::validate::{Action, Rules};
 
 use crate::calendar::Zone;
-use crate::errors::ConfigError;
+use crate::errors::{ConfigError, DataError};
 use crate::sessions::Sessions;
 
 /// `tickwire.Rules`, with times in ns.
@@ -28,6 +29,7 @@ pub(crate) struct RulesArg {
     locked: String,
     one_sided: String,
     duplicate: String,
+    session: String,
     allow_negative: bool,
     price_low: Option<f64>,
     price_high: Option<f64>,
@@ -67,25 +69,30 @@ pub(crate) struct SpecArg {
     tick_size: f64,
     sources: Vec<String>,
     align: Option<AlignArg>,
+    hours: Option<Py<Sessions>>,
     lateness_ns: i64,
     late: String,
     horizon_ns: i64,
     empty: String,
     flat_limit: u32,
-    hours: Option<Py<Sessions>>,
+    split: String,
+    restart: Option<Py<Sessions>>,
     stamp_arrival: bool,
     capacity: usize,
+    book_levels: usize,
     rules: RulesArg,
 }
 
 impl SpecArg {
     pub(crate) fn build(self) -> PyResult<Spec> {
+        let hours = self.hours.map(|hours| hours.get().core());
         Ok(Spec {
             symbol: self.symbol,
             tick_size: self.tick_size,
             rules: self.rules.build()?,
             sources: self.sources.iter().map(|text| source(text)).collect::<PyResult<_>>()?,
             alignment: self.align.map_or(Alignment::Utc, AlignArg::build),
+            hours: hours.clone(),
             lateness_ns: self.lateness_ns,
             late: match self.late.as_str() {
                 "reject" => Late::Reject,
@@ -94,14 +101,14 @@ impl SpecArg {
             },
             empty: match self.empty.as_str() {
                 "skip" => Empty::Skip,
-                "flat" => Empty::Flat {
-                    limit: self.flat_limit,
-                    hours: self.hours.map(|hours| hours.get().core()),
-                },
+                "flat" => Empty::Flat { limit: self.flat_limit, hours },
                 text => return Err(unknown("empty", text, "\"skip\" or \"flat\"")),
             },
+            split: split(&self.split)?,
+            restart: self.restart.map(|sessions| sessions.get().core()),
             stamp_arrival: self.stamp_arrival,
             capacity: self.capacity,
+            book_levels: self.book_levels,
         })
     }
 }
@@ -123,6 +130,7 @@ impl RulesArg {
             locked: action("locked", &self.locked)?,
             one_sided: action("one_sided", &self.one_sided)?,
             duplicate: action("duplicate", &self.duplicate)?,
+            session: action("session", &self.session)?,
             allow_negative: self.allow_negative,
             price_low: self.price_low.unwrap_or(f64::NEG_INFINITY),
             price_high: self.price_high.unwrap_or(f64::INFINITY),
@@ -159,7 +167,37 @@ pub(crate) fn source(text: &str) -> PyResult<Source> {
     Source::from_str(text).map_err(|error| ConfigError::new_err(error.to_string()))
 }
 
-/// The timeframe of this name, whether an engine has it or not.
-pub(crate) fn timeframe(text: &str) -> PyResult<Timeframe> {
-    Timeframe::from_str(text).map_err(|error| ConfigError::new_err(error.to_string()))
+/// The kind of bars of this name, whether an engine has it or not.
+pub(crate) fn kind(text: &str) -> PyResult<Kind> {
+    Kind::from_str(text).map_err(|error| ConfigError::new_err(error.to_string()))
+}
+
+/// The name of a kind of bars, of all its spellings the one that readers are shown.
+#[pyfunction]
+pub(crate) fn timeframe_name(text: &str) -> PyResult<String> {
+    kind(text).map(|kind| kind.to_string())
+}
+
+pub(crate) fn split(text: &str) -> PyResult<Split> {
+    match text {
+        "keep" => Ok(Split::Keep),
+        "split" => Ok(Split::Split),
+        _ => Err(ConfigError::new_err(format!(
+            "split: got {text:?}, expected \"keep\" or \"split\""
+        ))),
+    }
+}
+
+/// The kind of a depth delta of this name.
+pub(crate) fn depth_kind(text: &str) -> PyResult<DepthKind> {
+    match text {
+        "bid" => Ok(DepthKind::Bid),
+        "ask" => Ok(DepthKind::Ask),
+        "best_bid" => Ok(DepthKind::BestBid),
+        "best_ask" => Ok(DepthKind::BestAsk),
+        "reset" => Ok(DepthKind::Reset),
+        _ => Err(DataError::new_err(format!(
+            "kind: got {text:?}, expected \"bid\", \"ask\", \"best_bid\", \"best_ask\" or \"reset\""
+        ))),
+    }
 }

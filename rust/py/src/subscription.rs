@@ -13,6 +13,7 @@ use tickwire_core::subscription::{Delivery, Interest, Item, Subscription as Core
 
 use crate::engine::PyEngine;
 use crate::errors::{ConfigError, SubscriptionClosed};
+use crate::sessions::Sessions;
 use crate::specs;
 
 /// How long a blocking wait goes without looking for Ctrl-C.
@@ -124,6 +125,7 @@ impl Subscription {
         symbols: Option<Vec<String>>,
         capacity: i64,
         source: &str,
+        hours: Vec<Py<Sessions>>,
     ) -> PyResult<Self> {
         let core = engine.get().core();
         let interest = Interest {
@@ -144,7 +146,15 @@ impl Subscription {
             capacity: usize::try_from(capacity).ok().filter(|&capacity| capacity > 0).ok_or_else(
                 || ConfigError::new_err(format!("capacity: got {capacity}, expected at least 1")),
             )?,
+            hours: hours.iter().map(|hours| hours.get().core()).collect(),
         };
+        if !interest.hours.is_empty() && interest.hours.len() != interest.instruments.len() {
+            return Err(ConfigError::new_err(format!(
+                "hours: got {} of them, expected one for each of {} instruments, or none",
+                interest.hours.len(),
+                interest.instruments.len()
+            )));
+        }
         if interest.levels.is_empty() && !trades && !quotes {
             return Err(ConfigError::new_err(
                 "got nothing to subscribe to; give bars=[\"1m\"], trades=True or quotes=True",
@@ -253,9 +263,10 @@ impl Subscription {
     }
 
     /// What became of everything published since the subscription was made: a dict with
-    /// published == delivered + pending + shed.
+    /// published == delivered + pending + shed; what lies outside of the hours asked for was not
+    /// published, and is filtered.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (Delivery { published, delivered, pending, shed }, fetched) = {
+        let (Delivery { published, delivered, pending, shed, filtered }, fetched) = {
             let state = self.lock();
             let delivery = match &state.stage {
                 Stage::Open(core) => core.delivery(),
@@ -268,6 +279,7 @@ impl Subscription {
         stats.set_item("delivered", delivered - fetched)?;
         stats.set_item("pending", pending + fetched)?;
         stats.set_item("shed", shed)?;
+        stats.set_item("filtered", filtered)?;
         Ok(stats)
     }
 }

@@ -15,6 +15,7 @@ use crate::columns::{QuoteColumns, Rows};
 use crate::counts;
 use crate::errors::DataError;
 use crate::records::{Quote, Trade};
+use crate::sessions::Sessions;
 use crate::specs::RulesArg;
 
 /// What was found of a tick.
@@ -136,8 +137,10 @@ impl PyValidator {
         rules: RulesArg,
         tick_size: f64,
         stamp_arrival: bool,
+        hours: Option<Py<Sessions>>,
     ) -> PyResult<Self> {
-        let judge = Judge::new(&rules.build()?, tick_size, stamp_arrival);
+        let judge = Judge::new(&rules.build()?, tick_size, stamp_arrival)
+            .with_hours(hours.map(|hours| hours.get().core()));
         Ok(Self { symbol, judge: Mutex::new(judge) })
     }
 

@@ -1,21 +1,21 @@
 //! A bar: while ticks still enter it ([`OpenBar`]), and once it is closed ([`Bar`]).
 
-/// Sums of sizes and of prices times sizes, compensated: exact for integers up to 2^53, and for
-/// anything else within a few units in the last place of the sum of magnitudes, however many terms
-/// there are (T. J. Dekker's fast two-sum; where a term is larger than the sum so far, what is kept of
-/// the rounding is itself rounded once). Side by side, because the processor adds pairs as it adds
-/// one.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Sums {
-    /// Volume and notional.
-    high: [f64; 2],
+/// Sums, compensated: exact for integers up to 2^53, and for anything else within a few units in the
+/// last place of the sum of magnitudes, however many terms there are (T. J. Dekker's fast two-sum;
+/// where a term is larger than the sum so far, what is kept of the rounding is itself rounded once).
+/// Side by side, because the processor adds pairs as it adds one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Sums<const N: usize> {
+    high: [f64; N],
     /// What the additions above have rounded away.
-    low: [f64; 2],
+    low: [f64; N],
 }
 
-impl Sums {
+impl<const N: usize> Sums<N> {
+    pub(super) const ZERO: Self = Self { high: [0.0; N], low: [0.0; N] };
+
     #[inline]
-    fn add(&mut self, terms: [f64; 2]) {
+    pub(super) fn add(&mut self, terms: [f64; N]) {
         for ((high, low), term) in self.high.iter_mut().zip(&mut self.low).zip(terms) {
             let sum = *high + term;
             *low += term - (sum - *high);
@@ -26,24 +26,25 @@ impl Sums {
     #[inline]
     fn merge(&mut self, other: &Self) {
         self.add(other.high);
-        self.low = [self.low[0] + other.low[0], self.low[1] + other.low[1]];
+        for (low, other) in self.low.iter_mut().zip(other.low) {
+            *low += other;
+        }
     }
 
-    fn volume(&self) -> f64 {
-        self.high[0] + self.low[0]
-    }
-
-    fn notional(&self) -> f64 {
-        self.high[1] + self.low[1]
+    #[inline]
+    pub(super) fn get(&self, index: usize) -> f64 {
+        self.high[index] + self.low[index]
     }
 }
 
-/// A closed bar. Left-closed, labelled by its start: it covers `ts <= ts_event < ts_end`.
+/// A closed bar. One of a length of time is left-closed and labelled by its start: it covers
+/// `ts <= ts_event < ts_end`. Any other is labelled by its first tick and ends with its last one, and
+/// its ticks stand in the order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bar {
-    /// Start, ns UTC.
+    /// Start, or the time of the first tick, ns UTC.
     pub ts: i64,
-    /// End (exclusive), ns UTC.
+    /// End (exclusive), or the time of the last tick, ns UTC.
     pub ts_end: i64,
     /// First price in (event time, arrival) order.
     pub open: f64,
@@ -76,7 +77,8 @@ pub(crate) struct OpenBar {
     pub(crate) high: f64,
     pub(crate) low: f64,
     pub(crate) close: f64,
-    sums: Sums,
+    /// Volume and notional.
+    sums: Sums<2>,
     pub(crate) trades: u64,
     pub(crate) complete: bool,
     /// Whether it has no ticks and is filled at the previous close.
@@ -102,7 +104,7 @@ impl OpenBar {
             high: price,
             low: price,
             close: price,
-            sums: Sums::default(),
+            sums: Sums::ZERO,
             trades: 1,
             complete: true,
             flat: false,
@@ -148,6 +150,11 @@ impl OpenBar {
         }
         (self.high, self.low, self.sums) = (high, low, sums);
         self.trades += ts.len() as u64;
+    }
+
+    /// Says what the sizes add up to, where the additions have rounded.
+    pub(super) fn set_volume(&mut self, volume: f64) {
+        (self.sums.high[0], self.sums.low[0]) = (volume, 0.0);
     }
 
     /// The same ticks under a larger bucket.
@@ -225,7 +232,7 @@ impl OpenBar {
 
     /// The bar as readers see it.
     pub(crate) fn close(&self) -> Bar {
-        let volume = self.sums.volume();
+        let volume = self.sums.get(0);
         Bar {
             ts: self.start,
             ts_end: self.end,
@@ -234,11 +241,16 @@ impl OpenBar {
             low: self.low,
             close: self.close,
             volume,
-            vwap: if volume == 0.0 { f64::NAN } else { self.sums.notional() / volume },
+            vwap: if volume == 0.0 { f64::NAN } else { self.sums.get(1) / volume },
             trades: self.trades,
             complete: self.complete,
             revision: 0,
         }
+    }
+
+    /// The bar as readers see it while it is open: not complete, whatever it has seen so far.
+    pub(crate) fn so_far(&self) -> Bar {
+        Bar { complete: false, ..self.close() }
     }
 
     /// Number of words of [`to_words`](Self::to_words).

@@ -7,6 +7,7 @@
 //!
 //! Alignment belongs to the instrument, so instruments of one engine may differ in it.
 
+use super::bar::OpenBar;
 use super::timeframe::{HOUR, Timeframe};
 use super::{local, session};
 use crate::calendar::Offsets;
@@ -101,4 +102,27 @@ impl From<Timeframe> for Buckets {
 /// Of buckets in the order of their lengths, the largest smaller ones that nest in those at `level`.
 pub(crate) fn parent(levels: &[Buckets], level: usize) -> Option<usize> {
     (0..level).rev().find(|&smaller| levels[smaller].nests_in(&levels[level]))
+}
+
+/// The bars at `level` that are still open, oldest first, put together from what each level holds:
+/// ticks where it is fed by them, closed parts where it is rolled up.
+pub(crate) fn still_open<H: Iterator<Item = OpenBar>>(
+    levels: &[Buckets],
+    level: usize,
+    held: impl Fn(usize) -> H,
+) -> Vec<OpenBar> {
+    let mut merged: Vec<OpenBar> = Vec::new();
+    // The largest timeframe holds the oldest closed parts; the smaller ones continue it.
+    let mut chain = Some(level);
+    while let Some(current) = chain {
+        for part in held(current) {
+            let bucket = levels[level].bucket(part.start);
+            match merged.binary_search_by_key(&bucket.0, |bar| bar.start) {
+                Ok(index) => merged[index].merge(&part),
+                Err(index) => merged.insert(index, part.within(bucket)),
+            }
+        }
+        chain = parent(levels, current);
+    }
+    merged
 }

@@ -175,12 +175,14 @@ impl Ladder {
     }
 
     /// Adds the ticks from the first on that enter one bar, the newest of the only root or a new one
-    /// after it, of ticks of which none is earlier than the one before. Returns how many those are,
+    /// after it (all, where there is no timeframe), of ticks of which none is earlier than the one before. Returns how many those are,
     /// and whether nothing but the newest open bar changed.
     #[inline]
     pub(crate) fn add_run(&mut self, ts: &[i64], price: &[f64], size: &[f64]) -> (usize, bool) {
         match (self.roots.as_slice(), self.levels.first_mut()) {
             ([_], Some(level)) => level.add_run(ts, price, size),
+            // No timeframe at all.
+            (_, None) => (ts.len(), true),
             _ => (0, true),
         }
     }

@@ -1,6 +1,7 @@
 //! Lengths of time bars, and their buckets where bars are aligned to UTC: multiples of the length
 //! since the epoch, weeks from Monday, months by the calendar. Labels are the start of the bucket.
 
+use super::kind::{Kind, KindError, whole};
 use std::fmt;
 use std::str::FromStr;
 
@@ -51,28 +52,23 @@ pub struct Timeframe {
     unit: Unit,
 }
 
-/// Text that is not a timeframe.
+/// Text that is not a length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "got timeframe {0:?}, expected a whole number from 1 to 100000 and a unit: s, m, h, d, w or mo, \
-     for example \"1s\", \"5m\" or \"1d\""
-)]
-pub struct TimeframeError(String);
+pub enum TimeframeError {
+    /// No kind of bar at all.
+    #[error(transparent)]
+    Unknown(#[from] KindError),
+    /// Bars of another kind.
+    #[error("got timeframe {0:?}, expected a length of time, such as \"1s\", \"5m\" or \"1d\"")]
+    NotTime(String),
+}
 
 impl FromStr for Timeframe {
     type Err = TimeframeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fail = || TimeframeError(text.to_owned());
-        let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(fail)?;
-        let (digits, suffix) = text.split_at(split);
-        let (unit, _) = Unit::ALL.iter().find(|(_, name)| *name == suffix).ok_or_else(fail)?;
-        // A leading zero would give one length two names.
-        let count = digits.parse().map_err(|_| fail())?;
-        if digits.starts_with('0') || count > MOST {
-            return Err(fail());
-        }
-        Ok(Self { count, unit: *unit })
+        let kind: Kind = text.parse()?;
+        kind.timeframe().ok_or_else(|| TimeframeError::NotTime(text.to_owned()))
     }
 }
 
@@ -83,6 +79,12 @@ impl fmt::Display for Timeframe {
 }
 
 impl Timeframe {
+    /// So many of the unit of this name.
+    pub(super) fn of(count: &str, unit: &str) -> Option<Self> {
+        let (unit, _) = Unit::ALL.iter().find(|(_, name)| *name == unit)?;
+        Some(Self { count: whole(count, MOST)?, unit: *unit })
+    }
+
     /// The bucket `[start, end)` that holds `ts`, ns UTC. Saturates at the ends of time.
     #[inline]
     #[must_use]

@@ -34,6 +34,12 @@ impl Watermark {
         self.closing_time
     }
 
+    /// The largest event time believed; before any is, that of the tick at hand.
+    #[inline]
+    pub(crate) fn believed(&self, ts_event: i64) -> i64 {
+        if self.believed == NO_TIME { ts_event } else { self.believed }
+    }
+
     /// Whether the next tick at this time, without arrival time, would be believed, and so would
     /// every later one that is not more than [`JUMP_NS`] after the one before.
     #[inline]

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use rustc_hash::FxHashSet;
+
 use super::Sink;
 use super::merge::{QuoteUpdate, StandingQuotes};
 use super::timestamp::MinuteMemo;
@@ -89,6 +91,8 @@ impl Element for Depth {
         let kind = match fields.code {
             Some(1) => DepthKind::Ask,
             Some(2) => DepthKind::Bid,
+            Some(3 | 10) => DepthKind::BestAsk,
+            Some(4 | 9) => DepthKind::BestBid,
             Some(6) => DepthKind::Reset,
             // A code beyond a byte, and none at all, become the vendor's own "unknown", zero.
             code => DepthKind::Other(code.unwrap_or(0)),
@@ -165,6 +169,8 @@ pub(super) struct Events {
     standing: StandingQuotes,
     ledger: Ledger,
     contract: ResolvedContract,
+    /// The instruments whose depth the feed has brought.
+    fed: FxHashSet<InstrumentId>,
 }
 
 impl Events {
@@ -199,10 +205,16 @@ impl Events {
                     None => sink.malformed(instrument),
                 });
             }
-            Event::Depth => self.depths.for_each(|depth| match depth {
-                Some(depth) => sink.depth(instrument, depth),
-                None => sink.malformed(instrument),
-            }),
+            Event::Depth => {
+                if let (Some(instrument), false) = (instrument, self.depths.usable.is_empty()) {
+                    self.fed.insert(instrument);
+                    sink.depths(instrument, &self.depths.usable);
+                }
+                self.depths.for_each(|depth| match depth {
+                    Some(depth) => sink.depth(instrument, depth),
+                    None => sink.malformed(instrument),
+                });
+            }
             Event::Quote => {
                 let quote = self.standing.merge(instrument, &self.quote, ts_recv);
                 if let (Some(instrument), Number::Is(total)) = (instrument, self.quote.volume) {
@@ -224,10 +236,21 @@ impl Events {
         self.ledger.iter()
     }
 
-    /// Forgets what the feed's quotes left standing, and counts volumes anew.
+    /// The instruments whose depth the feed has brought since the last reset.
+    pub(super) fn fed(&self) -> impl Iterator<Item = InstrumentId> {
+        self.fed.iter().copied()
+    }
+
+    /// Forgets whose depth the feed has brought.
+    pub(super) fn forget_fed(&mut self) {
+        self.fed.clear();
+    }
+
+    /// Forgets what the feed's quotes left standing and whose depth it brought, and counts volumes anew.
     pub(super) fn reset(&mut self) {
         self.standing.clear();
         self.ledger.reset();
+        self.forget_fed();
     }
 }
 

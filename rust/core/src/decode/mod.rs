@@ -95,6 +95,8 @@ pub trait Sink {
     /// One quote message, merged with what the contract's earlier quotes of this feed left standing.
     /// A quote of an instrument that is not ours is passed on as sent.
     fn quote(&mut self, instrument: Option<InstrumentId>, quote: &Quote);
+    /// A depth message of an instrument of ours begins, with these elements; each of them follows by itself.
+    fn depths(&mut self, instrument: InstrumentId, message: &[Depth]);
     /// One element of a depth message.
     fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth);
     /// A record, or one element of a record, that cannot be read. The instrument is given where the
@@ -191,6 +193,16 @@ impl Decoder {
     /// What the feed's quotes and trades say of each instrument's volume, where quotes publish it.
     pub fn volumes(&self) -> impl Iterator<Item = (InstrumentId, Volumes)> {
         self.events.volumes()
+    }
+
+    /// The instruments whose depth the feed has brought since the last reset.
+    pub fn fed(&self) -> impl Iterator<Item = InstrumentId> {
+        self.events.fed()
+    }
+
+    /// Forgets whose depth the feed has brought.
+    pub(crate) fn forget_fed(&mut self) {
+        self.events.forget_fed();
     }
 
     /// What the feed speaks.

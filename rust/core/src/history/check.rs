@@ -1,6 +1,6 @@
 //! What a ready bar must be, and what is said of one that is not.
 
-use crate::bars::{Bar, Buckets, Timeframe};
+use crate::bars::{Bar, Buckets, Kind, Timeframe};
 use crate::record::NO_TIME;
 use arrow_schema::ArrowError;
 
@@ -24,6 +24,12 @@ pub enum HistoryError {
         /// The source asked for.
         source_name: &'static str,
     },
+    /// Bars that are no lengths of time.
+    #[error(
+        "timeframe: got \"{0}\", expected a length of time such as \"1m\"; bars that are cut by their ticks \
+         are made of ticks alone"
+    )]
+    NotTime(Kind),
     /// No label.
     #[error("row {row}: the bar has no time")]
     NoTime {

@@ -11,6 +11,8 @@
 //!   given with them: where there is none, nothing was traded. Gaps in it are filled with that, in
 //!   their timeframe and in those that are rolled up from it. A larger bar is complete once all of
 //!   its parts are and no gap is left in it.
+//! - Bars that are cut by their ticks are made of ticks alone: history leaves them as they are, and a
+//!   gap in one stays.
 //! - History that ends after everything known so far moves the watermark to its end.
 
 mod check;
@@ -77,7 +79,9 @@ impl Session<'_> {
         // What this session has changed so far must stand in the series.
         self.leave();
         let (writer, shared) = self.enter(id);
-        let buckets = &shared.buckets[level];
+        let Some(buckets) = shared.buckets.get(level) else {
+            return Err(HistoryError::NotTime(shared.kinds[level]));
+        };
         bars.sort_by_key(|bar| bar.ts);
         for (row, bar) in bars.iter_mut().enumerate() {
             check(row, bar, buckets)?;
@@ -97,7 +101,7 @@ impl Session<'_> {
 
     /// Says that an instrument's data is missing in `[start, end)`, ns UTC, or before `end` where
     /// the feed has only just been joined (since it was joined before, where it was). Bars that
-    /// overlap a gap are not complete.
+    /// overlap a gap are not complete, nor is a book that was whole only before it.
     ///
     /// # Errors
     /// None that is known; Arrow checks what it is given.
@@ -108,7 +112,12 @@ impl Session<'_> {
         end: i64,
     ) -> Result<(), HistoryError> {
         self.leave();
-        let outcome = self.update(id, |writer, shared| writer.mark_gap(shared, start, end));
+        let outcome = self.update(id, |writer, shared| {
+            if start.is_some() {
+                writer.lose_book(start);
+            }
+            writer.mark_gap(shared, start, end)
+        });
         self.leave();
         outcome
     }
@@ -147,8 +156,13 @@ fn touched(bars: &[Bar], buckets: &Buckets) -> Vec<(i64, i64)> {
 }
 
 /// The buckets of closed bars that a gap has cut, but for those in `known` (ascending).
-fn cut_bars(series: &Series, (start, end): (i64, i64), known: &[(i64, i64)]) -> Vec<(i64, i64)> {
-    let bars = series.range(series.buckets.bucket(start).0, end).into_iter();
+fn cut_bars(
+    series: &Series,
+    buckets: &Buckets,
+    (start, end): (i64, i64),
+    known: &[(i64, i64)],
+) -> Vec<(i64, i64)> {
+    let bars = series.range(buckets.bucket(start).0, end).into_iter();
     let cut = bars.filter(|bar| !bar.complete).map(|bar| (bar.ts, bar.ts_end));
     cut.filter(|bucket| known.binary_search(bucket).is_err()).collect()
 }
@@ -292,7 +306,7 @@ impl Writer {
                 let renewed = touched(news, &levels[larger]);
                 // Bars of which no part is new may have become whole all the same.
                 let cut = if filled[larger] {
-                    cut_bars(series(larger), (span.0, end), &renewed)
+                    cut_bars(series(larger), &levels[larger], (span.0, end), &renewed)
                 } else {
                     Vec::new()
                 };
@@ -358,20 +372,24 @@ impl Writer {
         let mut changed = Vec::new();
         for stream in [&mut self.trades, &mut self.quotes] {
             for track in &mut stream.tracks {
+                track.measured.iter_mut().for_each(|measured| measured.mark_gap(end));
                 // Joining says nothing of bars that closed before: those are history.
                 let Some(start) = track.ladder.mark_gap(start, end) else { continue };
                 for writer in &mut track.series {
                     let series = &view.series[writer.index()];
-                    let first = series.buckets.bucket(start).0;
-                    let mut spanned = series.range(first, end);
-                    spanned.retain(|bar| bar.complete);
-                    for bar in &mut spanned {
+                    let (row, mut spanned) = match &series.buckets {
+                        Some(buckets) => series.between(buckets.bucket(start).0, end),
+                        None => series.across(start, end),
+                    };
+                    let mut marked = false;
+                    for bar in spanned.iter_mut().filter(|bar| bar.complete) {
                         bar.complete = false;
                         bar.revision += 1;
                         writer.announce(bar);
+                        marked = true;
                     }
-                    if !spanned.is_empty() {
-                        let marked = series.with_bars(&spanned, writer.retain())?;
+                    if marked {
+                        let marked = series.with_rows(row, &spanned, writer.retain())?;
                         changed.push((writer.index(), marked));
                     }
                 }

@@ -1,10 +1,11 @@
 //! Ticks on their way into the ring and the bars: checked first, then applied.
 
 use super::{Shared, Writer, fault};
+use crate::bars::Source;
 use crate::bars::watermark::JUMP_NS;
 use crate::columns::{BLOCK, Block, TradeColumns};
 use crate::reason::Reason;
-use crate::record::{Depth, NO_TIME, Quote, Side, Tick, Trade};
+use crate::record::{NO_TIME, Quote, Side, Tick, Trade};
 use crate::ring;
 use crate::validate::{Flags, Rules};
 use std::ops::Range;
@@ -68,6 +69,7 @@ impl Writer {
                 trade.to_words()
             });
         }
+        let time = self.trades.watermark.believed(block.ts_event[0]);
         let mut row = 0;
         while row < BLOCK {
             let (ts, price, size) =
@@ -86,6 +88,7 @@ impl Writer {
             let closing_time = self.trades.watermark.observe(block.ts_event[row - 1], NO_TIME);
             self.trades.close(closing_time, &shared.view);
         }
+        self.trades.measure_block(time, block, &shared.view);
     }
 
     // Apart, because only here the trade has to be copied.
@@ -125,6 +128,7 @@ impl Writer {
         let arrival = self.trade_checks.venue_time(trade.ts_recv);
         let closing_time = self.trades.watermark.observe(trade.ts_event, arrival);
         self.trades.close(closing_time, &shared.view);
+        self.trades.measure(trade.ts_event, trade.size, |_| trade.price, &shared.view);
         Ok(())
     }
 
@@ -173,27 +177,14 @@ impl Writer {
                 }
             }
         }
+        if let Some(book) = &mut self.book {
+            book.quote(quote);
+        }
         let arrival = self.quote_checks.venue_time(quote.ts_recv);
         let closing_time = self.quotes.watermark.observe(quote.ts_event, arrival);
         self.quotes.close(closing_time, &shared.view);
-        Ok(())
-    }
-
-    /// Checks and counts a depth delta. There is no book yet that it could go to.
-    pub(crate) fn depth(&mut self, shared: &Shared, depth: &Depth) -> Result<(), Reason> {
-        if self.stopped.is_some() {
-            return self.refuse_stopped();
-        }
-        let mut depth = *depth;
-        if depth.ts_event == NO_TIME && shared.spec.stamp_arrival {
-            depth.ts_event = depth.ts_recv;
-        }
-        self.dirty = true;
-        let checked = self.quote_checks.depth(&depth);
-        if !matches!(checked, Ok(Flags::NONE)) {
-            self.judge(shared, checked, Tick::Depth(depth))?;
-        }
-        self.depth_count += 1;
+        let price = |source: Source| source.of_quote(quote);
+        self.quotes.measure(quote.ts_event, 0.0, price, &shared.view);
         Ok(())
     }
 
@@ -235,7 +226,7 @@ impl Writer {
 
     /// Counts and keeps a tick of which there is something to say.
     #[cold]
-    fn judge(
+    pub(super) fn judge(
         &mut self,
         shared: &Shared,
         checked: Result<Flags, Reason>,

@@ -45,6 +45,7 @@ impl Writer {
         (self.busy, self.install) = (false, None);
         // Readers keep the rings; without a writer no batch takes the short way.
         (self.trade_ring, self.quote_ring) = (None, None);
+        self.book = None;
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -73,14 +74,14 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use crate::bars::{Alignment, Empty, Late, Source};
+    use crate::bars::{Empty, Late, Source};
     use crate::engine::Engine;
     use crate::instrument::{Spec, fault};
     use crate::reason::Reason;
     use crate::record::{InstrumentId, Side, Trade};
     use crate::snapshot::Snapshot;
     use crate::subscription::{Interest, Subscription};
-    use crate::validate::Rules;
+
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Arc;
 
@@ -89,16 +90,9 @@ mod tests {
 
     fn engine() -> Arc<Engine> {
         let spec = |symbol: &str| Spec {
-            symbol: symbol.to_owned(),
-            tick_size: 0.25,
-            rules: Rules::default(),
-            sources: vec![Source::Trade],
-            alignment: Alignment::Utc,
-            lateness_ns: 0,
             late: Late::Revise { horizon_ns: 60 * SECOND },
             empty: Empty::Flat { limit: 100, hours: None },
-            stamp_arrival: false,
-            capacity: 1_024,
+            ..Spec::new(symbol, 0.25)
         };
         let timeframes: Vec<_> =
             ["1s", "5s"].iter().flat_map(|text| text.parse()).map(|one| (one, 100)).collect();
@@ -145,6 +139,7 @@ mod tests {
                 source: Source::Trade,
                 trades: true,
                 quotes: false,
+                hours: Vec::new(),
                 capacity: 100,
             };
             let mut subscription = Subscription::new(&engine, &interest);

@@ -5,16 +5,22 @@
 //! after [`Writer::publish`], all of it at once.
 
 mod apply;
+mod depth;
 mod failure;
 mod fault;
+mod measure;
 mod publish;
 mod revise;
+mod sizes;
 mod tracks;
 
+use measure::Restarts;
+pub use sizes::NoSizes;
 pub(crate) use tracks::Stream;
 use tracks::Track;
 
-use crate::bars::{Alignment, Buckets, Empty, Late, Source, Timeframe, parent};
+use crate::bars::{Alignment, Buckets, Empty, Kind, Late, Measured, Source, Split, parent};
+use crate::book::Book;
 use crate::cell::Cell;
 use crate::ids::Ids;
 use crate::judged::{Keep, Shown};
@@ -22,6 +28,7 @@ use crate::layout::Layout;
 use crate::reason::REASONS;
 use crate::record::{Quote, Trade};
 use crate::ring::{self, Ring};
+use crate::sessions::Sessions;
 use crate::signal::Watchers;
 use crate::store::{Series, View};
 use crate::validate::{Rules, Validator};
@@ -42,21 +49,54 @@ pub struct Spec {
     pub sources: Vec<Source>,
     /// What bars are aligned to.
     pub alignment: Alignment,
+    /// When it trades, if that is known.
+    pub hours: Option<Arc<Sessions>>,
     /// How long a bar waits for late ticks, ns.
     pub lateness_ns: i64,
     /// What becomes of a tick of which a bar is already closed.
     pub late: Late,
     /// What becomes of a bar without ticks.
     pub empty: Empty,
+    /// What becomes of a trade that reaches the end of a volume or notional bar.
+    pub split: Split,
+    /// With the trading days of these hours bars by trades, volume, notional and range begin anew.
+    pub restart: Option<Arc<Sessions>>,
     /// Whether a tick without event time is stamped with its arrival time.
     pub stamp_arrival: bool,
     /// Number of ticks each ring holds.
     pub capacity: usize,
+    /// Levels of each side of the order book that readers are shown.
+    pub book_levels: usize,
 }
 
-/// Which of an instrument's levels are fed by ticks.
-fn roots(buckets: &[Buckets]) -> Vec<bool> {
-    (0..buckets.len()).map(|level| parent(buckets, level).is_none()).collect()
+impl Spec {
+    /// An instrument with the default rules and bars of trades by UTC: no lateness, late ticks rejected,
+    /// empty bars left out, small rings.
+    #[must_use]
+    pub fn new(symbol: &str, tick_size: f64) -> Self {
+        Self {
+            symbol: symbol.to_owned(),
+            tick_size,
+            rules: Rules::default(),
+            sources: vec![Source::Trade],
+            alignment: Alignment::Utc,
+            hours: None,
+            lateness_ns: 0,
+            late: Late::Reject,
+            empty: Empty::Skip,
+            split: Split::Keep,
+            restart: None,
+            stamp_arrival: false,
+            capacity: 1 << 10,
+            book_levels: 10,
+        }
+    }
+}
+
+/// Which of all kinds of bars are lengths of time that are fed by ticks.
+fn roots(buckets: &[Buckets], kinds: usize) -> Vec<bool> {
+    let is_root = |level: usize| level < buckets.len() && parent(buckets, level).is_none();
+    (0..kinds).map(is_root).collect()
 }
 
 pub(crate) type TradeRing = Ring<{ Trade::WORDS }>;
@@ -66,7 +106,9 @@ pub(crate) type QuoteRing = Ring<{ Quote::WORDS }>;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) spec: Spec,
-    /// Of each timeframe, ascending.
+    /// The kinds of bars, in order: lengths of time first, ascending.
+    pub(crate) kinds: Arc<[Kind]>,
+    /// Those of the lengths of time.
     pub(crate) buckets: Arc<[Buckets]>,
     pub(crate) view: ArcSwap<View>,
     /// Made when the first trade comes.
@@ -76,7 +118,7 @@ pub(crate) struct Shared {
     pub(crate) rejected: Shown,
     pub(crate) flagged: Shown,
     pub(crate) watchers: Watchers,
-    /// Bars to retain, per timeframe.
+    /// Bars to retain, per kind.
     pub(crate) retain: Arc<[usize]>,
 }
 
@@ -136,6 +178,8 @@ pub(crate) struct Writer {
     pub(crate) quotes: Stream,
     trade_ring: Option<ring::Writer<{ Trade::WORDS }>>,
     quote_ring: Option<ring::Writer<{ Quote::WORDS }>>,
+    /// Made when the first depth delta comes.
+    book: Option<Box<Book>>,
     cell: Arc<Cell>,
     layout: Layout,
     /// Whether anything happened that readers have not been shown, and whether a tick was rejected
@@ -154,18 +198,25 @@ pub(crate) struct Writer {
 }
 
 impl Instrument {
-    pub(crate) fn new(spec: Spec, timeframes: &[Timeframe], retain: Arc<[usize]>) -> Self {
+    pub(crate) fn new(spec: Spec, kinds: Arc<[Kind]>, retain: Arc<[usize]>) -> Self {
+        let times = kinds.iter().filter_map(|kind| kind.timeframe());
         let buckets: Arc<[Buckets]> =
-            timeframes.iter().map(|&timeframe| Buckets::new(timeframe, &spec.alignment)).collect();
-        let roots: Vec<bool> = roots(&buckets);
-        let layout = Layout::new(spec.sources.len(), &roots, 2);
+            times.map(|timeframe| Buckets::new(timeframe, &spec.alignment)).collect();
+        let layout = Layout::new(spec.sources.len(), &roots(&buckets, kinds.len()), 2);
         let cell = Arc::new(Cell::new(layout.len()));
-        let levels = || buckets.iter().zip(retain.iter());
+        let levels = || (0..kinds.len()).map(|level| buckets.get(level)).zip(retain.iter());
         let series: Box<[Series]> = spec
             .sources
             .iter()
-            .flat_map(|_| levels().map(|(buckets, &retain)| Series::new(buckets.clone(), retain)))
+            .flat_map(|_| levels().map(|(buckets, &retain)| Series::new(buckets.cloned(), retain)))
             .collect();
+        let measured = || {
+            let measure = |kind: &Kind| match *kind {
+                Kind::Time(_) => None,
+                Kind::Measured(measure) => Some(Measured::new(measure, spec.tick_size, spec.split)),
+            };
+            kinds.iter().filter_map(measure).collect()
+        };
         let policies = (spec.late, &spec.empty);
         let stream = |wanted: fn(Source) -> bool| {
             let tracks = spec
@@ -174,11 +225,14 @@ impl Instrument {
                 .enumerate()
                 .filter(|(_, source)| wanted(**source))
                 .map(|(index, &source)| {
-                    Track::new(source, index, &buckets, &series, &retain, policies)
+                    let series = &series[index * kinds.len()..];
+                    Track::new(source, index, &buckets, measured(), series, &retain, policies)
                 })
                 .collect();
-            Stream::new(spec.lateness_ns, tracks)
+            Stream::new(spec.lateness_ns, tracks, spec.restart.as_ref().map(Restarts::new))
         };
+        let checks =
+            || Validator::new(spec.rules.clone(), spec.tick_size).with_hours(spec.hours.clone());
         let mut writer = Writer {
             rejected: [0; REASONS],
             rejected_total: 0,
@@ -190,12 +244,13 @@ impl Instrument {
             revised: 0,
             trade_ids: Ids::default(),
             quote_ids: Ids::default(),
-            trade_checks: Validator::new(spec.rules.clone(), spec.tick_size),
-            quote_checks: Validator::new(spec.rules.clone(), spec.tick_size),
+            trade_checks: checks(),
+            quote_checks: checks(),
             trades: stream(|source| source == Source::Trade),
             quotes: stream(|source| source != Source::Trade),
             trade_ring: None,
             quote_ring: None,
+            book: None,
             cell: Arc::clone(&cell),
             layout: layout.clone(),
             dirty: true,
@@ -207,6 +262,7 @@ impl Instrument {
         };
         let shared = Shared {
             spec,
+            kinds: Arc::clone(&kinds),
             buckets,
             view: ArcSwap::from_pointee(View { series, cell, layout }),
             trades: OnceLock::new(),

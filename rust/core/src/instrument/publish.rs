@@ -2,6 +2,7 @@
 
 use super::tracks::{Dirty, Track};
 use super::{Shared, Writer, fault, roots};
+use crate::bars::bar::OpenBar;
 use crate::cell::{Cell, Update};
 use crate::layout::{self, Layout};
 use crate::record::NO_TIME;
@@ -51,7 +52,7 @@ impl Writer {
         let quotes = self.quote_ring.as_mut().is_some_and(ring::Writer::publish);
         activity.ticks = trades || quotes;
         for track in self.trades.tracks.iter_mut().chain(&mut self.quotes.tracks) {
-            if track.dirty == Dirty::All {
+            if std::mem::take(&mut track.cut) || track.dirty == Dirty::All {
                 track.series.iter_mut().for_each(SeriesWriter::publish);
                 activity.bars = true;
             }
@@ -83,6 +84,9 @@ impl Writer {
         {
             update.set(layout::QUOTE_COUNT, count);
             update.set_all(layout::QUOTE, &words);
+        }
+        if let (Some(book), Some((shown, at))) = (&mut self.book, self.layout.book()) {
+            book.show(shown, anew, at, &mut update);
         }
         for (stream, ticks) in [(&mut self.trades, trades), (&mut self.quotes, quotes)] {
             for track in &mut stream.tracks {
@@ -127,8 +131,9 @@ impl Writer {
     #[cold]
     fn grow(&mut self, shared: &Shared) {
         let most = self.tracks().map(|track| track.ladder.most_open()).fold(1, usize::max);
-        let roots = roots(&shared.buckets);
-        self.layout = Layout::new(self.tracks().count(), &roots, most.next_power_of_two());
+        let roots = roots(&shared.buckets, shared.kinds.len());
+        self.layout = Layout::new(self.tracks().count(), &roots, most.next_power_of_two())
+            .with_book(self.layout.book().map(|(shown, _)| shown));
         self.install.get_or_insert_default();
     }
 
@@ -152,9 +157,9 @@ impl Track {
     /// Writes what readers have not been shown into the cell.
     fn publish(&mut self, ticks: bool, layout: &Layout, update: &mut Update<'_>) {
         let dirty = std::mem::replace(&mut self.dirty, Dirty::Newest);
-        let show = |level: usize| {
+        let timeframes = self.series.len() - self.measured.len();
+        let mut show = |level: usize, open: &[OpenBar]| {
             let at = layout.level(self.index, level);
-            let open = self.ladder.open(level);
             let unchanged = if dirty == Dirty::Newest { open.len().saturating_sub(1) } else { 0 };
             update.set(at, self.series[level].appended());
             update.set(at + 1, open.len() as u64);
@@ -162,10 +167,16 @@ impl Track {
                 update.set_all(at + Layout::open_bar(slot), &bar.to_words());
             }
         };
+        let ladder = &self.ladder;
         match dirty {
-            Dirty::Newest if !ticks => {}
-            Dirty::Newest | Dirty::Roots => self.ladder.roots().iter().copied().for_each(show),
-            Dirty::All => (0..self.series.len()).for_each(show),
+            Dirty::Newest if !ticks => return,
+            Dirty::Newest | Dirty::Roots => {
+                ladder.roots().iter().for_each(|&level| show(level, ladder.open(level)));
+            }
+            Dirty::All => (0..timeframes).for_each(|level| show(level, ladder.open(level))),
+        }
+        for (level, measured) in (timeframes..).zip(&self.measured) {
+            show(level, measured.open().map_or(&[], std::slice::from_ref));
         }
     }
 }

@@ -1,23 +1,28 @@
 //! The bars of one instrument: a stream of ticks, and a track for each source that bars are made of.
 
+use super::measure::Restarts;
 use super::revise::Revisions;
 use super::{Shared, fault};
 use crate::bars::bar::{OpenBar, Print};
 use crate::bars::ladder::{Closed, Ladder};
-use crate::bars::{Buckets, Empty, Late, Source, Watermark};
+use crate::bars::{Buckets, Empty, Late, Measured, Source, Watermark};
 use crate::record::NO_TIME;
 use crate::store::{Series, SeriesWriter, View};
 use arc_swap::ArcSwap;
 
-/// The ladder of one source, and the series its closed bars go to.
+/// The bars of one source, and the series that closed ones go to: those of the ladder's timeframes, then
+/// those that are cut by their ticks.
 #[derive(Debug)]
 pub(crate) struct Track {
     pub(crate) source: Source,
     /// Position among all tracks of the instrument.
     pub(crate) index: usize,
     pub(crate) ladder: Ladder,
+    pub(crate) measured: Vec<Measured>,
     pub(crate) series: Vec<SeriesWriter>,
     pub(super) dirty: Dirty,
+    /// Whether bars were cut by ticks that readers have not been shown.
+    pub(super) cut: bool,
     /// Where late ticks change closed bars.
     pub(crate) revisions: Option<Revisions>,
 }
@@ -29,7 +34,7 @@ pub(super) enum Dirty {
     Newest,
     /// Open bars of the roots.
     Roots,
-    /// Bars closed, too, or were changed otherwise.
+    /// Bars closed by time, too, or any were changed otherwise.
     All,
 }
 
@@ -42,12 +47,18 @@ pub(crate) struct Stream {
     pub(super) closed_until: i64,
     /// The closing time at which that moves and bars may close.
     next_close: i64,
+    /// Whether there are bars that are cut by ticks.
+    pub(super) measures: bool,
+    /// Where they begin anew with each trading day.
+    pub(super) restarts: Option<Restarts>,
 }
 
 impl Stream {
-    pub(super) fn new(lateness_ns: i64, tracks: Vec<Track>) -> Self {
+    pub(super) fn new(lateness_ns: i64, tracks: Vec<Track>, restarts: Option<Restarts>) -> Self {
         let watermark = Watermark::new(lateness_ns);
-        Self { watermark, tracks, closed_until: NO_TIME, next_close: NO_TIME + 1 }
+        let measures = tracks.iter().any(|track| !track.measured.is_empty());
+        let (closed_until, next_close) = (NO_TIME, NO_TIME + 1);
+        Self { watermark, tracks, closed_until, next_close, measures, restarts }
     }
 
     /// Closes what the closing time has passed.
@@ -106,24 +117,25 @@ impl Stream {
 }
 
 impl Track {
-    /// The track at position `index`; its series stand among all of the instrument's in that order.
+    /// The track at position `index`, of which `series` begins with the series; those stand among all of
+    /// the instrument's in that order.
     pub(super) fn new(
         source: Source,
         index: usize,
         buckets: &[Buckets],
+        measured: Vec<Measured>,
         series: &[Series],
         retain: &[usize],
         (late, empty): (Late, &Empty),
     ) -> Self {
-        let first = index * buckets.len();
-        let series = (first..)
-            .zip(&series[first..])
+        let series = (index * retain.len()..)
+            .zip(series)
             .zip(retain)
             .map(|((position, series), &retain)| SeriesWriter::new(position, series, retain))
             .collect();
         let ladder = Ladder::new(buckets, empty);
         let revisions = Revisions::new(late, &ladder, buckets.len());
-        Self { source, index, ladder, series, dirty: Dirty::All, revisions }
+        Self { source, index, ladder, measured, series, dirty: Dirty::All, cut: false, revisions }
     }
 
     #[inline]

@@ -6,7 +6,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::record::{Depth, DepthKind, InstrumentId, NO_TIME, Quote, Trade};
+use crate::record::{Depth, InstrumentId, NO_TIME, Quote, Trade};
 
 /// One of the two connections of an overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +75,7 @@ impl Identity {
     }
 
     pub(super) fn of_depth(instrument: InstrumentId, depth: &Depth) -> Self {
-        let code = match depth.kind {
-            DepthKind::Other(code) => u64::from(code),
-            DepthKind::Ask => 1 << 8,
-            DepthKind::Bid => 2 << 8,
-            DepthKind::Reset => 3 << 8,
-        };
-        let values = [depth.price.to_bits(), depth.size.to_bits(), code, 0, 0];
+        let values = [depth.price.to_bits(), depth.size.to_bits(), depth.kind.to_word(), 0, 0];
         Self { instrument, kind: Kind::Depth, ts_event: depth.ts_event, values }
     }
 }

@@ -51,11 +51,16 @@
 //!   one was matched. Here the old one may have lost one print and delivered an identical one.
 //! - Ticks without event time: by their values alone a copy cannot be told for certain.
 //!
+//! # The order book
+//! Depth deltas are counted once, like other ticks, but a book is put together from one connection's: the
+//! levels of one that lags would take back those of one that leads. The engine's book goes on with what
+//! the old connection brings. The new one, which begins with a snapshot, puts together a book of its own,
+//! and that takes the other's place when the overlap ends in its favour.
+//!
 //! # What it does not do
 //! It does not order what two connections bring: a tick that only the lagging one has comes when it
 //! comes, as any late tick. Records that cannot be read, and ticks of instruments that are not the
-//! engine's, have no identity and are counted on both connections. A snapshot of the book is not told
-//! from deltas.
+//! engine's, have no identity and are counted on both connections.
 
 mod matching;
 mod state;
@@ -169,6 +174,15 @@ impl Overlap {
         self.lock().restart(leg);
     }
 
+    /// The new connection goes on alone: its books take the place of the engine's.
+    pub(crate) fn hand_over(&self, engine: &Engine) {
+        let books = std::mem::take(&mut self.lock().books);
+        let mut session = engine.session();
+        for (id, book) in books {
+            session.replace_book(id, book);
+        }
+    }
+
     /// What passes the ticks of one connection on to `session`, once each. It keeps the other one
     /// waiting, so that the order in which ticks are compared is that in which they are applied.
     pub(crate) fn filter<'a>(&'a self, session: Session<'a>, leg: Leg) -> Filter<'a> {
@@ -237,12 +251,22 @@ impl Sink for Filter<'_> {
         }
     }
 
+    fn depths(&mut self, instrument: InstrumentId, message: &[Depth]) {
+        match self.leg {
+            Leg::Old => self.session.depths(instrument, message),
+            Leg::New => self.state.new_book(instrument, &self.session).snapshot(message),
+        }
+    }
+
     fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth) {
         match instrument {
             Some(id) => {
                 self.pass(Identity::of_depth(id, depth), depth.ts_recv, |session| {
-                    session.push_depth(id, depth)
+                    session.count_depth(id, depth)
                 });
+                let Self { state, session, leg } = self;
+                let book = (*leg == Leg::New).then(|| state.new_book(id, session));
+                session.follow_depth(id, depth, book);
             }
             None => self.session.depth(None, depth),
         }

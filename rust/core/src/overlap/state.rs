@@ -2,9 +2,11 @@
 
 use super::matching::{Identity, Kind, Leg, Matching, Outcome, Outstanding};
 use super::{Report, Uncertain};
-use crate::engine::Engine;
+use crate::book::Book;
+use crate::engine::{Engine, Session};
 use crate::reason::Reason;
 use crate::record::{InstrumentId, NO_TIME};
+use rustc_hash::FxHashMap;
 
 /// Ticks of each ring that count as delivered when the overlap begins.
 const REMEMBERED: usize = 1024;
@@ -86,6 +88,8 @@ pub(super) struct State {
     shed: u64,
     /// First and last event time of what is uncertain, by instrument.
     uncertain: Box<[Option<(i64, i64)>]>,
+    /// What the new connection's depth makes.
+    pub(super) books: FxHashMap<InstrumentId, Book>,
 }
 
 impl State {
@@ -100,7 +104,13 @@ impl State {
             largest: [NO_TIME; 2],
             shed: 0,
             uncertain: vec![None; instruments].into(),
+            books: FxHashMap::default(),
         }
+    }
+
+    /// The new connection's book of an instrument.
+    pub(super) fn new_book(&mut self, id: InstrumentId, session: &Session<'_>) -> &mut Book {
+        self.books.entry(id).or_insert_with(|| session.new_book(id))
     }
 
     /// Counts the newest ticks that the engine holds as delivered by the old connection.
@@ -137,6 +147,9 @@ impl State {
     pub(super) fn restart(&mut self, leg: Leg) {
         self.is_ready = false;
         self.contact = Contact::default();
+        if leg == Leg::New {
+            self.books.clear();
+        }
         self.last[leg as usize] = NO_TIME;
         self.largest[leg as usize] = NO_TIME;
         for stream in self.streams.iter_mut().flatten() {
@@ -248,7 +261,9 @@ impl State {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.matching.memory_bytes() + size_of_val(&*self.streams) + size_of_val(&*self.uncertain)
+        let books = self.books.len() * Book::bytes();
+        let streams = size_of_val(&*self.streams) + size_of_val(&*self.uncertain);
+        self.matching.memory_bytes() + streams + books
     }
 
     pub(super) fn report(&self, survivor: Leg) -> Report {

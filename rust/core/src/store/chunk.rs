@@ -9,11 +9,24 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-/// The columns of a frame of bars.
-pub(crate) static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+/// The columns of a frame of time bars.
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fields())));
+
+/// The columns of a frame of bars whose ends do not follow from their labels.
+static SCHEMA_WITH_ENDS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let mut fields = fields();
+    fields.push(time("ts_end"));
+    Arc::new(Schema::new(fields))
+});
+
+fn time(name: &str) -> Field {
+    Field::new(name, DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false)
+}
+
+fn fields() -> Vec<Field> {
     let number = |name| Field::new(name, DataType::Float64, false);
-    Arc::new(Schema::new(vec![
-        Field::new("ts", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false),
+    vec![
+        time("ts"),
         number("open"),
         number("high"),
         number("low"),
@@ -23,13 +36,15 @@ pub(crate) static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("vwap", DataType::Float64, true),
         Field::new("trades", DataType::Int64, false),
         Field::new("complete", DataType::Boolean, false),
-    ]))
-});
+    ]
+}
 
 /// Bars being gathered, column by column.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
     pub(crate) ts: Vec<i64>,
+    /// The ends of the bars, where they do not follow from their labels.
+    pub(crate) ends: Option<Vec<i64>>,
     pub(crate) open: Vec<f64>,
     pub(crate) high: Vec<f64>,
     pub(crate) low: Vec<f64>,
@@ -42,9 +57,17 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    pub(crate) fn with_capacity(rows: usize) -> Self {
-        let mut columns = Self::default();
+    /// Columns for bars of these buckets, or of another kind.
+    pub(crate) fn of(buckets: Option<&Buckets>) -> Self {
+        Self { ends: buckets.is_none().then(Vec::new), ..Self::default() }
+    }
+
+    pub(crate) fn with_capacity(rows: usize, buckets: Option<&Buckets>) -> Self {
+        let mut columns = Self::of(buckets);
         columns.ts.reserve_exact(rows);
+        if let Some(ends) = &mut columns.ends {
+            ends.reserve_exact(rows);
+        }
         for values in columns.prices_mut() {
             values.reserve_exact(rows);
         }
@@ -71,6 +94,9 @@ impl Columns {
 
     pub(crate) fn push(&mut self, bar: &Bar) {
         self.ts.push(bar.ts);
+        if let Some(ends) = &mut self.ends {
+            ends.push(bar.ts_end);
+        }
         let prices = [bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap];
         for (values, price) in self.prices_mut().into_iter().zip(prices) {
             values.push(price);
@@ -80,12 +106,13 @@ impl Columns {
         self.revision.push(bar.revision);
     }
 
-    /// The row as a bar of these buckets.
-    pub(crate) fn bar(&self, row: usize, buckets: &Buckets) -> Bar {
+    /// The row as a bar of these buckets, or of another kind.
+    pub(crate) fn bar(&self, row: usize, buckets: Option<&Buckets>) -> Bar {
         let ts = self.ts[row];
+        let end = || buckets.map(|buckets| buckets.bucket(ts).1);
         Bar {
             ts,
-            ts_end: buckets.bucket(ts).1,
+            ts_end: self.ends.as_ref().map(|ends| ends[row]).or_else(end).unwrap_or(ts),
             open: self.open[row],
             high: self.high[row],
             low: self.low[row],
@@ -104,8 +131,12 @@ impl Columns {
         let known: BooleanBuffer = self.vwap.iter().map(|vwap| !vwap.is_nan()).collect();
         let nulls = Some(NullBuffer::new(known)).filter(|nulls| nulls.null_count() > 0);
         let number = |values: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(values)) };
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(TimestampNanosecondArray::from(self.ts).with_timezone("UTC")),
+        let time = |values: Vec<i64>| -> ArrayRef {
+            Arc::new(TimestampNanosecondArray::from(values).with_timezone("UTC"))
+        };
+        let schema = if self.ends.is_some() { &SCHEMA_WITH_ENDS } else { &SCHEMA };
+        let mut columns: Vec<ArrayRef> = vec![
+            time(self.ts),
             number(self.open),
             number(self.high),
             number(self.low),
@@ -115,7 +146,8 @@ impl Columns {
             Arc::new(Int64Array::from(self.trades)),
             Arc::new(BooleanArray::from(self.complete)),
         ];
-        Ok(Chunk { batch: RecordBatch::try_new(Arc::clone(&SCHEMA), columns)?, revision })
+        columns.extend(self.ends.map(time));
+        Ok(Chunk { batch: RecordBatch::try_new(Arc::clone(schema), columns)?, revision })
     }
 }
 
@@ -139,8 +171,12 @@ impl Chunk {
     }
 
     pub(crate) fn ts(&self) -> &[i64] {
+        self.times(0)
+    }
+
+    fn times(&self, column: usize) -> &[i64] {
         self.batch
-            .column(0)
+            .column(column)
             .as_any()
             .downcast_ref::<TimestampNanosecondArray>()
             .map_or(&[], |array| array.values())
@@ -151,6 +187,9 @@ impl Chunk {
         let numbers =
             |column: usize| self.batch.column(column).as_any().downcast_ref::<Float64Array>();
         out.ts.extend_from_slice(&self.ts()[rows.clone()]);
+        if let Some(ends) = &mut out.ends {
+            ends.extend_from_slice(&self.times(9)[rows.clone()]);
+        }
         for (index, values) in out.prices_mut().into_iter().enumerate() {
             // The null slots of vwap still hold their NaN.
             values.extend_from_slice(

@@ -13,6 +13,7 @@
 //! It does not say how many bars of a tail belong to a consistent cut: the snapshot does.
 
 mod chunk;
+mod replace;
 mod revised;
 mod series;
 mod tail;

@@ -17,7 +17,7 @@ impl Series {
     /// The same series with bars (ascending, distinct) put in, in place of those of equal label.
     pub(crate) fn revised(&self, bars: &[Bar]) -> Self {
         let mut rest = bars;
-        let mut parts = self.parts().to_vec();
+        let mut parts = self.parts.to_vec();
         for part in &mut parts {
             let newest = part.newest();
             let (own, newer) = rest.split_at(rest.partition_point(|bar| bar.ts <= newest));
@@ -27,11 +27,11 @@ impl Series {
             rest = newer;
         }
         let tail = if rest.is_empty() {
-            Arc::clone(self.tail())
+            Arc::clone(&self.tail)
         } else {
-            Arc::new(self.tail().with_bars(rest))
+            Arc::new(self.tail.with_bars(rest))
         };
-        self.with_parts(parts, tail)
+        Self { parts: parts.into(), tail, ..self.clone() }
     }
 
     /// The rows of a part in a form that bars can be put into.
@@ -39,10 +39,10 @@ impl Series {
         if let Part::Sealed(tail) = part {
             return Arc::clone(tail);
         }
-        let mut columns = Columns::with_capacity(part.len());
+        let mut columns = Columns::with_capacity(part.len(), self.buckets.as_ref());
         part.copy_to(0..part.len(), &mut columns);
-        let tail = Tail::new(columns.len());
-        (0..columns.len()).for_each(|row| tail.push(&columns.bar(row, &self.buckets)));
+        let tail = self.tail.like(columns.len());
+        (0..columns.len()).for_each(|row| tail.push(&columns.bar(row, self.buckets.as_ref())));
         Arc::new(tail)
     }
 
@@ -51,9 +51,9 @@ impl Series {
         let (mut row, end) = (self.rows_before(from), self.rows_before(to));
         while row < end {
             let stop = end.min(row + BLOCK);
-            let mut columns = Columns::with_capacity(stop - row);
+            let mut columns = Columns::with_capacity(stop - row, self.buckets.as_ref());
             self.copy_rows(row..stop, &mut columns);
-            if (0..columns.len()).any(|row| asked(&columns.bar(row, &self.buckets))) {
+            if (0..columns.len()).any(|row| asked(&columns.bar(row, self.buckets.as_ref()))) {
                 return true;
             }
             row = stop;

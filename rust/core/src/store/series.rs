@@ -40,7 +40,7 @@ impl Part {
     }
 
     /// Number of leading rows before `ts`.
-    fn rows_before(&self, ts: i64) -> usize {
+    pub(super) fn rows_before(&self, ts: i64) -> usize {
         match self {
             Self::Sealed(tail) => rows_before(tail, tail.len(), ts),
             Self::Chunk(chunk) => chunk.ts().partition_point(|&row| row < ts),
@@ -83,18 +83,19 @@ fn rows_before(tail: &Tail, len: usize, ts: i64) -> usize {
 /// What readers see of one series.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
-    pub(crate) buckets: Buckets,
-    parts: Arc<[Part]>,
-    tail: Arc<Tail>,
+    /// What the ends of the bars follow from; without it they are kept.
+    pub(crate) buckets: Option<Buckets>,
+    pub(super) parts: Arc<[Part]>,
+    pub(super) tail: Arc<Tail>,
     /// How many bars had been appended, ever, before the tail's first.
-    appended_before: u64,
+    pub(super) appended_before: u64,
     /// Whether retention has dropped anything.
-    dropped: bool,
+    pub(super) dropped: bool,
 }
 
 impl Series {
-    pub(crate) fn new(buckets: Buckets, retain: usize) -> Self {
-        let tail = Arc::new(Tail::new(TAIL.start.min(retain.max(1))));
+    pub(crate) fn new(buckets: Option<Buckets>, retain: usize) -> Self {
+        let tail = Arc::new(Tail::new(TAIL.start.min(retain.max(1)), buckets.is_none()));
         Self { buckets, parts: Arc::new([]), tail, appended_before: 0, dropped: false }
     }
 
@@ -141,7 +142,7 @@ impl Series {
                 batches.push(match part {
                     Part::Chunk(chunk) => chunk.batch.slice(rows.start, rows.len()),
                     Part::Sealed(_) => {
-                        let mut columns = Columns::with_capacity(rows.len());
+                        let mut columns = Columns::with_capacity(rows.len(), self.buckets.as_ref());
                         part.copy_to(rows, &mut columns);
                         columns.into_chunk()?.batch
                     }
@@ -149,7 +150,8 @@ impl Series {
             }
             offset += part.len();
         }
-        let mut columns = Columns::with_capacity(end - start.max(shared).min(end) + extra.len());
+        let rows = end - start.max(shared).min(end) + extra.len();
+        let mut columns = Columns::with_capacity(rows, self.buckets.as_ref());
         self.copy_rows(start.max(shared)..end, &mut columns);
         for bar in extra.iter().skip(extra.len().saturating_sub(last.unwrap_or(usize::MAX))) {
             columns.push(bar);
@@ -191,64 +193,38 @@ impl Series {
     /// The newest bar of a cut.
     pub(crate) fn last(&self, appended: u64) -> Option<Bar> {
         let end = self.visible_rows(appended);
-        let mut columns = Columns::default();
-        self.copy_rows(end.saturating_sub(1)..end, &mut columns);
-        (columns.len() > 0).then(|| columns.bar(0, &self.buckets))
+        self.bars(end.saturating_sub(1)..end).pop()
     }
 
     /// All bars with `from <= ts < to`. For the writer, to whom every row is visible.
     pub(crate) fn range(&self, from: i64, to: i64) -> Vec<Bar> {
-        let mut columns = Columns::default();
-        self.copy_rows(self.rows_before(from)..self.rows_before(to), &mut columns);
-        (0..columns.len()).map(|row| columns.bar(row, &self.buckets)).collect()
+        self.between(from, to).1
     }
 
-    /// The same series with bars (ascending, distinct) put in, in place of those of equal label, in
-    /// parts small enough for `retain`; none is dropped. Costs in proportion to the parts between the
-    /// first and the last of them.
-    pub(crate) fn with_bars(&self, bars: &[Bar], retain: usize) -> Result<Self, ArrowError> {
-        let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
-            return Ok(self.clone());
-        };
-        // Everything from the part that holds the first bar to the one that holds the last.
-        let begin =
-            self.parts.iter().take_while(|part| part.rows_before(first.ts) == part.len()).count();
-        let stop =
-            self.parts.iter().take_while(|part| part.rows_before(last.ts) == part.len()).count();
-        let stop = (stop + 1).min(self.parts.len()).max(begin);
-        let touches_tail =
-            self.parts[begin..].iter().all(|part| part.rows_before(last.ts) == part.len());
-        let mut old = Columns::default();
-        for part in &self.parts[begin..stop] {
-            part.copy_to(0..part.len(), &mut old);
-        }
-        let mut series = self.clone();
-        if touches_tail {
-            self.tail.copy_to(0, self.tail.len(), &mut old);
-            series.appended_before += self.tail.len() as u64;
-            series.tail = Arc::new(Tail::new(self.tail.capacity()));
-        }
-        let mut parts = self.parts[..begin].to_vec();
-        for columns in merge(&old, bars, &self.buckets, largest_part(retain)) {
-            parts.push(Part::Chunk(Arc::new(columns.into_chunk()?)));
-        }
-        if !touches_tail {
-            parts.extend_from_slice(&self.parts[stop..]);
-        }
-        series.parts = parts.into();
-        Ok(series)
+    /// The same, and the row of the first of them.
+    pub(crate) fn between(&self, from: i64, to: i64) -> (usize, Vec<Bar>) {
+        let first = self.rows_before(from);
+        (first, self.bars(first..self.rows_before(to)))
     }
 
-    pub(super) fn tail(&self) -> &Arc<Tail> {
-        &self.tail
+    fn bars(&self, rows: Range<usize>) -> Vec<Bar> {
+        let mut columns = Columns::of(self.buckets.as_ref());
+        self.copy_rows(rows, &mut columns);
+        (0..columns.len()).map(|row| columns.bar(row, self.buckets.as_ref())).collect()
     }
 
-    pub(super) fn parts(&self) -> &[Part] {
-        &self.parts
-    }
-
-    pub(super) fn with_parts(&self, parts: Vec<Part>, tail: Arc<Tail>) -> Self {
-        Self { parts: parts.into(), tail, ..self.clone() }
+    /// For bars that end with their last tick and begin after the end of the one before: those in which
+    /// data is missing if it is missing in `[start, end)`, and the row of the first of them. For the
+    /// writer, to whom every row is visible.
+    pub(crate) fn across(&self, start: i64, end: i64) -> (usize, Vec<Bar>) {
+        let first = self.rows_before(start).saturating_sub(1);
+        // Of the bars labelled later, the first one may have begun with a tick that is missing.
+        let last = (self.rows_before(end) + 1).min(self.part_rows() + self.tail.len());
+        let bars = self.bars(first..last);
+        let before = bars.iter().take_while(|bar| bar.ts_end < start).count();
+        let begins = |row: usize| row == 0 || bars[row - 1].ts_end < end;
+        let count = (before..bars.len()).take_while(|&row| begins(row)).count();
+        (first + before, bars[before..before + count].to_vec())
     }
 
     /// How many bars were appended, ever, and put into the tail. For the writer.
@@ -295,7 +271,8 @@ impl Series {
         let small = groups.find(|group| !matches!(self.parts[group.clone()], [Part::Chunk(_)]));
         let Some(group) = small else { return Ok(None) };
         let several = &self.parts[group.clone()];
-        let mut columns = Columns::with_capacity(several.iter().map(Part::len).sum());
+        let mut columns =
+            Columns::with_capacity(several.iter().map(Part::len).sum(), self.buckets.as_ref());
         for part in several {
             part.copy_to(0..part.len(), &mut columns);
         }
@@ -319,7 +296,7 @@ impl Series {
 
 /// Rows of the largest part where so many rows are to be retained: parts are dropped as a whole, and
 /// the tail comes on top.
-fn largest_part(retain: usize) -> usize {
+pub(super) fn largest_part(retain: usize) -> usize {
     (retain / 8).clamp(TAIL.start, PART)
 }
 
@@ -339,33 +316,4 @@ fn groups(parts: &[Part], largest: usize) -> Vec<Range<usize>> {
         }
     }
     groups.into_iter().map(|(range, _)| range).collect()
-}
-
-/// Old rows and new bars in order of time, in pieces of at most `rows`; a new bar takes the place of
-/// an old row of its label.
-fn merge(old: &Columns, new: &[Bar], buckets: &Buckets, rows: usize) -> Vec<Columns> {
-    let mut left = old.len() + new.len();
-    let mut pieces: Vec<Columns> = Vec::new();
-    let mut push = |bar: &Bar| {
-        if pieces.last().is_none_or(|piece| piece.len() == rows) {
-            pieces.push(Columns::with_capacity(left.min(rows)));
-        }
-        if let Some(piece) = pieces.last_mut() {
-            piece.push(bar);
-        }
-        left -= 1;
-    };
-    let mut row = 0;
-    for bar in new {
-        while row < old.len() && old.ts[row] < bar.ts {
-            push(&old.bar(row, buckets));
-            row += 1;
-        }
-        row += usize::from(row < old.len() && old.ts[row] == bar.ts);
-        push(bar);
-    }
-    for row in row..old.len() {
-        push(&old.bar(row, buckets));
-    }
-    pieces
 }

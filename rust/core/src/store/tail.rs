@@ -5,9 +5,9 @@
 
 use super::chunk::Columns;
 use crate::bars::Bar;
-use crate::sync::{AtomicU64, Ordering, zeroed_records};
+use crate::sync::{AtomicU64, Ordering, zeroed_records, zeroed_words};
 
-/// Words of a row: everything of a bar but its end, which follows from the timeframe.
+/// Words of a row: everything of a bar but its end, which nearly always follows from the timeframe.
 const WORDS: usize = 9;
 /// Rows that are copied together, column by column, while they lie in the nearest cache.
 const COPIED: usize = 64;
@@ -16,11 +16,20 @@ const COPIED: usize = 64;
 pub(crate) struct Tail {
     len: AtomicU64,
     rows: Box<[[AtomicU64; WORDS]]>,
+    /// The ends of the bars, where they do not follow from a timeframe.
+    ends: Option<Box<[AtomicU64]>>,
 }
 
 impl Tail {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { len: AtomicU64::new(0), rows: zeroed_records(capacity) }
+    /// Room for bars, with their ends if those have to be kept.
+    pub(crate) fn new(capacity: usize, with_ends: bool) -> Self {
+        let ends = with_ends.then(|| zeroed_words(capacity));
+        Self { len: AtomicU64::new(0), rows: zeroed_records(capacity), ends }
+    }
+
+    /// An empty one of the same sort.
+    pub(super) fn like(&self, capacity: usize) -> Self {
+        Self::new(capacity, self.ends.is_some())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -37,7 +46,7 @@ impl Tail {
 
     /// Bytes of memory that have been written.
     pub(crate) fn touched_bytes(&self) -> usize {
-        self.len() * WORDS * size_of::<u64>()
+        self.len() * (WORDS + usize::from(self.ends.is_some())) * size_of::<u64>()
     }
 
     /// Appends a row. Only the series' one writer may call it, and only while there is room.
@@ -57,30 +66,39 @@ impl Tail {
         for (word, value) in self.rows[row as usize].iter().zip(words) {
             word.store(value, Ordering::Relaxed);
         }
+        if let Some(ends) = &self.ends {
+            ends[row as usize].store(bar.ts_end as u64, Ordering::Relaxed);
+        }
         self.len.store(row + 1, Ordering::Release);
     }
 
     /// A tail of the same rows with bars (ascending, distinct) put in, in place of those of equal
     /// label. For the series' one writer.
     pub(crate) fn with_bars(&self, bars: &[Bar]) -> Self {
-        let tail = Self::new(self.capacity().max(self.len() + bars.len()));
+        let tail = self.like(self.capacity().max(self.len() + bars.len()));
         let mut row = 0;
         for bar in bars {
             while row < self.len() && self.ts(row) < bar.ts {
-                tail.push_row(&self.rows[row]);
+                tail.push_row(self, row);
                 row += 1;
             }
             row += usize::from(row < self.len() && self.ts(row) == bar.ts);
             tail.push(bar);
         }
-        self.rows[row..self.len()].iter().for_each(|row| tail.push_row(row));
+        (row..self.len()).for_each(|row| tail.push_row(self, row));
         tail
     }
 
-    fn push_row(&self, row: &[AtomicU64; WORDS]) {
+    fn push_row(&self, from: &Self, row: usize) {
         let len = self.len.load(Ordering::Relaxed);
-        for (word, from) in self.rows[len as usize].iter().zip(row) {
-            word.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        let copy = |to: &AtomicU64, from: &AtomicU64| {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        };
+        for (word, from) in self.rows[len as usize].iter().zip(&from.rows[row]) {
+            copy(word, from);
+        }
+        if let (Some(ends), Some(from)) = (&self.ends, &from.ends) {
+            copy(&ends[len as usize], &from[row]);
         }
         self.len.store(len + 1, Ordering::Release);
     }
@@ -102,6 +120,9 @@ impl Tail {
             out.trades.extend(column(7).map(|word| (word >> 1) as i64));
             out.complete.extend(column(7).map(|word| word & 1 != 0));
             out.revision.extend(column(8).map(|word| word as u32));
+        }
+        if let (Some(ends), Some(out)) = (&self.ends, &mut out.ends) {
+            out.extend(ends[from..to].iter().map(|end| end.load(Ordering::Relaxed) as i64));
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct SeriesWriter {
 
 impl SeriesWriter {
     pub(crate) fn new(index: usize, series: &Series, retain: usize) -> Self {
-        let tail = Arc::clone(series.tail());
+        let tail = Arc::clone(&series.tail);
         Self { index, tail, appended: 0, retain, sealed: false, events: Vec::new() }
     }
 
@@ -68,7 +68,7 @@ impl SeriesWriter {
     /// The full tail becomes a part; a new one, twice as long up to a limit, takes its place.
     fn seal(&mut self, view: &ArcSwap<View>) {
         let most = (self.retain / 8).clamp(TAIL.start, TAIL.end);
-        let tail = Arc::new(Tail::new((self.tail.capacity() * 2).min(most)));
+        let tail = Arc::new(self.tail.like((self.tail.capacity() * 2).min(most)));
         view.rcu(|view| {
             let series = view.series[self.index].sealed(Arc::clone(&tail), self.appended);
             view.with_series(self.index, series)
@@ -89,7 +89,7 @@ impl SeriesWriter {
 
     /// Takes up a series that was changed other than by appending.
     pub(crate) fn adopt(&mut self, series: &Series) {
-        self.tail = Arc::clone(series.tail());
+        self.tail = Arc::clone(&series.tail);
         self.appended = series.appended();
     }
 }

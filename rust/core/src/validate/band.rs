@@ -2,7 +2,7 @@
 //!
 //! It follows every accepted price, and re-anchors when the market has really moved: so many
 //! successive off-band prices that agree with each other are believed, and so is any price after a
-//! long enough silence. A gap therefore never locks an instrument out.
+//! long enough silence, or after a break of trading. A gap therefore never locks an instrument out.
 
 use super::flags::Flags;
 use super::rules::{Action, Rules};
@@ -44,10 +44,22 @@ impl Band {
 
     /// Goes on around the price where another one was, under these rules.
     pub(super) fn resume(&mut self, other: &Self) {
-        if other.ts != NO_TIME {
-            self.follow(other.low.midpoint(other.high), other.ts);
+        let around = other.low.midpoint(other.high);
+        // A band that holds any price is around none.
+        if around.is_finite() {
+            self.follow(around, other.ts);
             (self.candidate, self.agreed) = (other.candidate, other.agreed);
         }
+    }
+
+    /// Event time of the last accepted price; `NO_TIME` before the first.
+    pub(super) fn last(&self) -> i64 {
+        self.ts
+    }
+
+    /// Holds any price until it has seen another one.
+    pub(super) fn open(&mut self) {
+        (self.low, self.high) = (f64::NEG_INFINITY, f64::INFINITY);
     }
 
     #[inline]

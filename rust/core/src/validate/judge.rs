@@ -3,7 +3,9 @@
 use super::{Flags, Rules, Validator};
 use crate::reason::Reason;
 use crate::record::{NO_TIME, Quote, Tick, Trade};
+use crate::sessions::Sessions;
 use crate::snapshot::Counters;
+use std::sync::Arc;
 
 /// What was found of a tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +37,13 @@ impl Judge {
             stamp_arrival,
             counters: Counters::default(),
         }
+    }
+
+    /// Knows when the instrument trades; see [`Validator::with_hours`].
+    #[must_use]
+    pub fn with_hours(self, hours: Option<Arc<Sessions>>) -> Self {
+        let quotes = self.quotes.with_hours(hours.clone());
+        Self { trades: self.trades.with_hours(hours), quotes, ..self }
     }
 
     /// Goes on under other rules; see [`Validator::set_rules`].

@@ -22,6 +22,7 @@ pub(super) struct Memory {
     newest: i64,
     behind: u32,
     duplicate: Action,
+    /// Kept for `duplicate` alone.
     last: Option<Tick>,
     spike: Option<Spike>,
 }
@@ -52,7 +53,7 @@ impl Memory {
     pub(super) fn resume(&mut self, other: Self) {
         self.sizes = other.sizes;
         (self.newest, self.behind) = (other.newest, other.behind);
-        self.last = other.last;
+        self.last = other.last.filter(|_| self.duplicate != Action::Off);
         if let (Some(spike), Some(other)) = (&mut self.spike, other.spike) {
             spike.resume(other);
         }
@@ -65,6 +66,7 @@ impl Memory {
 
     /// Judges the size of a trade. Every size counts for what is usual, that of a refused trade, too: a
     /// market whose sizes really grow is followed.
+    #[inline]
     pub(super) fn size(&mut self, size: f64, flags: &mut Flags) -> Result<(), Reason> {
         if self.outsize == Action::Off || size <= 0.0 {
             return Ok(());
@@ -76,6 +78,7 @@ impl Memory {
 
     /// Judges an event time. One wrong stamp from the future must not condemn all honest ones after it,
     /// so that several ticks in a row which are behind are believed.
+    #[inline]
     pub(super) fn time(&mut self, ts: i64, flags: &mut Flags) -> Result<(), Reason> {
         if ts >= self.newest.saturating_sub(self.backwards_ns) {
             self.behind = 0;
@@ -91,19 +94,31 @@ impl Memory {
     }
 
     /// Judges whether a tick is the same as the accepted one before it.
-    pub(super) fn sameness(&self, tick: &Tick, flags: &mut Flags) -> Result<(), Reason> {
+    #[inline]
+    pub(super) fn sameness(
+        &self,
+        tick: impl FnOnce() -> Tick,
+        flags: &mut Flags,
+    ) -> Result<(), Reason> {
         match &self.last {
-            Some(last) if self.duplicate != Action::Off && last.is_same(tick) => {
-                flags.apply(self.duplicate, Reason::Duplicate)
-            }
+            Some(last) if last.is_same(&tick()) => flags.apply(self.duplicate, Reason::Duplicate),
             _ => Ok(()),
         }
     }
 
-    /// Takes note of an accepted tick.
-    pub(super) fn accept(&mut self, tick: &Tick, ts: i64, price: f64, flags: &mut Flags) {
+    /// Takes note of an accepted tick. It is copied only where a rule keeps it.
+    #[inline]
+    pub(super) fn accept(
+        &mut self,
+        tick: impl Fn() -> Tick,
+        ts: i64,
+        price: f64,
+        flags: &mut Flags,
+    ) {
         self.newest = self.newest.max(ts);
-        self.last = Some(*tick);
+        if self.duplicate != Action::Off {
+            self.last = Some(tick());
+        }
         if let Some(spike) = &mut self.spike
             && spike.observe(tick, price)
         {

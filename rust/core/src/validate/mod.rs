@@ -9,6 +9,7 @@
 
 mod band;
 mod flags;
+mod hours;
 mod judge;
 mod memory;
 mod quote;
@@ -25,8 +26,11 @@ use crate::columns::{BLOCK, Block};
 use crate::grid::Grid;
 use crate::reason::Reason;
 use crate::record::{NO_TIME, Tick, Trade};
+use crate::sessions::Sessions;
 use band::Band;
+use hours::Hours;
 use memory::Memory;
+use std::sync::Arc;
 
 /// The least number above zero.
 const LEAST: f64 = f64::from_bits(1);
@@ -46,6 +50,7 @@ pub struct Validator {
     ahead_ns: i64,
     behind_ns: i64,
     quote_behind_ns: i64,
+    hours: Hours,
     clock: ClockOffset,
     /// How far this machine's clock is behind the venue's; it is no fault of a tick.
     clock_behind_ns: i64,
@@ -74,6 +79,7 @@ impl Validator {
             ahead_ns: limit(rules.skew, rules.skew_ns),
             behind_ns: limit(rules.stale, rules.stale_ns),
             quote_behind_ns: limit(rules.stale, rules.stale_quote_ns),
+            hours: Hours::new(None, rules.session),
             clock: ClockOffset::new(),
             clock_behind_ns: 0,
             band: Band::new(&rules, tick_size),
@@ -82,10 +88,18 @@ impl Validator {
         }
     }
 
+    /// Knows when the instrument trades: what the rule `session` asks for, and breaks, after which
+    /// the band is put around the next price, wherever that is.
+    #[must_use]
+    pub fn with_hours(self, hours: Option<Arc<Sessions>>) -> Self {
+        Self { hours: Hours::new(hours, self.rules.session), ..self }
+    }
+
     /// Goes on under other rules. What was learned of the market stays, as far as they ask for it.
     pub fn set_rules(&mut self, rules: Rules) {
-        let Self { band, memory, tick_size, .. } = self;
+        let Self { hours, band, memory, tick_size, .. } = self;
         let mut next = Self::new(rules, *tick_size);
+        next.hours.resume(hours);
         next.band.resume(band);
         next.clock = self.clock.clone();
         next.clock_behind_ns = self.clock_behind_ns;
@@ -142,13 +156,26 @@ impl Validator {
             && self.grid.is_none_or(|grid| grid.holds(trade.price))
             && trade.ts_event != NO_TIME
             && trade.ts_event >= closed_until
-            && self.is_timely(trade.ts_event, trade.ts_recv, self.behind_ns)
-            && self.memory.is_none();
-        if ordinary {
-            self.band.follow(trade.price, trade.ts_event);
-            return Ok(Flags::NONE);
+            && self.hours.holds(trade.ts_event)
+            && self.is_timely(trade.ts_event, trade.ts_recv, self.behind_ns);
+        if !ordinary {
+            return self.questionable_trade(trade, closed_until);
         }
-        self.questionable_trade(trade, closed_until)
+        if self.memory.is_some() {
+            return self.ordinary_trade(trade);
+        }
+        self.band.follow(trade.price, trade.ts_event);
+        Ok(Flags::NONE)
+    }
+
+    /// What is left to ask of a trade that is ordinary in itself.
+    fn ordinary_trade(&mut self, trade: &Trade) -> Result<Flags, Reason> {
+        let mut flags = Flags::NONE;
+        if let Some(memory) = &mut self.memory {
+            memory.size(trade.size, &mut flags)?;
+        }
+        self.remembered(|| Tick::Trade(*trade), trade.ts_event, trade.price, &mut flags)?;
+        Ok(flags)
     }
 
     #[cold]
@@ -172,7 +199,8 @@ impl Validator {
         }
         self.on_grid(trade.price, &mut flags)?;
         self.time(trade.ts_event, trade.ts_recv, self.behind_ns, closed_until, &mut flags)?;
-        self.remembered(&Tick::Trade(*trade), trade.ts_event, trade.price, &mut flags)?;
+        self.in_hours(trade.ts_event, &mut flags)?;
+        self.remembered(|| Tick::Trade(*trade), trade.ts_event, trade.price, &mut flags)?;
         Ok(flags)
     }
 
@@ -190,7 +218,10 @@ impl Validator {
             Some(Grid { scale, step: 1 }) => scale,
             Some(_) => return false,
         };
-        let mut good = self.band.holds(block.price[0]);
+        // Times of a block ascend.
+        let mut good = self.band.holds(block.price[0])
+            && self.hours.holds(block.ts_event[0])
+            && self.hours.holds(block.ts_event[BLOCK - 1]);
         for (&price, &size) in block.price.iter().zip(block.size) {
             let on_grid = Grid { scale, step: 1 }.holds(price);
             good &= (self.price_low..=self.price_high).contains(&price)
@@ -257,18 +288,27 @@ impl Validator {
         Ok(())
     }
 
+    /// Whether a time lies in the trading hours. The first one after a break opens the band.
+    #[inline]
+    fn in_hours(&mut self, ts: i64, flags: &mut Flags) -> Result<(), Reason> {
+        if !self.hours.holds(ts) && self.hours.enter(ts, self.band.last(), flags)? {
+            self.band.open();
+        }
+        Ok(())
+    }
+
     /// The checks that remember come last: they take note of ticks that passed the others.
     #[inline]
     fn remembered(
         &mut self,
-        tick: &Tick,
+        tick: impl Fn() -> Tick,
         ts: i64,
         price: f64,
         flags: &mut Flags,
     ) -> Result<(), Reason> {
         if let Some(memory) = &mut self.memory {
             memory.time(ts, flags)?;
-            memory.sameness(tick, flags)?;
+            memory.sameness(&tick, flags)?;
         }
         self.band.judge(price, ts, flags)?;
         if let Some(memory) = &mut self.memory {

@@ -46,10 +46,11 @@ impl Validator {
         }
         let behind_ns = self.quote_behind_ns;
         self.time(quote.ts_event, quote.ts_recv, behind_ns, closed_until, &mut flags)?;
+        self.in_hours(quote.ts_event, &mut flags)?;
         if self.memory.is_none() {
             self.band.judge(reference(quote), quote.ts_event, &mut flags)?;
         } else {
-            self.remembered(&Tick::Quote(*quote), quote.ts_event, reference(quote), &mut flags)?;
+            self.remembered(|| Tick::Quote(*quote), quote.ts_event, reference(quote), &mut flags)?;
         }
         Ok(flags)
     }
@@ -59,7 +60,7 @@ impl Validator {
     ///
     /// # Errors
     /// The first rule that the delta breaks and that rejects.
-    pub fn depth(&self, depth: &Depth) -> Result<Flags, Reason> {
+    pub fn depth(&mut self, depth: &Depth) -> Result<Flags, Reason> {
         let mut flags = Flags::NONE;
         if depth.ts_event == NO_TIME {
             return Err(Reason::NoTime);
@@ -74,6 +75,7 @@ impl Validator {
         self.on_grid(depth.price, &mut flags)?;
         let behind_ns = self.quote_behind_ns;
         self.time(depth.ts_event, depth.ts_recv, behind_ns, NO_TIME, &mut flags)?;
+        self.in_hours(depth.ts_event, &mut flags)?;
         Ok(flags)
     }
 }

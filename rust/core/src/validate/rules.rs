@@ -43,6 +43,8 @@ pub struct Rules {
     pub one_sided: Action,
     /// A tick is not in every field like the accepted one before it.
     pub duplicate: Action,
+    /// Event times lie in the trading hours of the instrument.
+    pub session: Action,
     /// Whether prices of zero and less are legal.
     pub allow_negative: bool,
     /// The least price of `limits`; minus infinity for none.
@@ -91,6 +93,7 @@ impl Default for Rules {
             locked: Action::Off,
             one_sided: Action::Off,
             duplicate: Action::Off,
+            session: Action::Off,
             allow_negative: false,
             price_low: f64::NEG_INFINITY,
             price_high: f64::INFINITY,

@@ -54,8 +54,27 @@ impl Spike {
     }
 
     /// Takes note of an accepted tick; says whether with it the price is back from a spike.
-    pub(super) fn observe(&mut self, tick: &Tick, price: f64) -> bool {
+    #[inline]
+    pub(super) fn observe(&mut self, tick: impl FnOnce() -> Tick, price: f64) -> bool {
         let before = std::mem::replace(&mut self.last, price);
+        let moved = (price - before).abs();
+        if self.is_jump(moved) || !self.suspects.is_empty() {
+            return self.suspect(tick(), price, before);
+        }
+        if moved > 0.0 {
+            self.moves.observe(moved);
+        }
+        false
+    }
+
+    #[inline]
+    fn is_jump(&self, moved: f64) -> bool {
+        // Two comparisons, because nothing is more than an unknown usual move.
+        moved > self.times * self.moves.value() && moved > self.times * self.tick_size
+    }
+
+    #[cold]
+    fn suspect(&mut self, tick: Tick, price: f64, before: f64) -> bool {
         if !self.suspects.is_empty() {
             if (price - self.base) / self.jump < 0.5 {
                 self.found.clear();
@@ -63,16 +82,16 @@ impl Spike {
                 return true;
             }
             if self.suspects.len() < self.most {
-                self.suspects.push(*tick);
+                self.suspects.push(tick);
                 return false;
             }
             self.suspects.clear();
         }
         let moved = (price - before).abs();
-        if moved > self.times * self.moves.value().max(self.tick_size) && self.moves.is_known() {
+        if self.is_jump(moved) {
             self.base = before;
             self.jump = price - before;
-            self.suspects.push(*tick);
+            self.suspects.push(tick);
         }
         if moved > 0.0 {
             self.moves.observe(moved);

@@ -32,21 +32,17 @@ impl Typical {
         self.value
     }
 
-    #[inline]
-    pub(super) fn is_known(&self) -> bool {
-        !self.value.is_nan()
-    }
-
     /// Takes note of a number above zero.
     #[inline]
     pub(super) fn observe(&mut self, number: f64) {
-        if number > self.value {
-            self.value *= UP;
-        } else if number < self.value {
-            self.value *= DOWN;
-        } else if self.value.is_nan() {
-            self.begin(number);
+        if self.value.is_nan() {
+            return self.begin(number);
         }
+        // Which way is as good as random, so it is chosen without a branch.
+        let up = if number > self.value { UP } else { 1.0 };
+        let down = if number < self.value { DOWN } else { 1.0 };
+        // Beyond the ends it would never come back.
+        self.value = (self.value * (up * down)).clamp(f64::MIN_POSITIVE, f64::MAX);
     }
 
     #[cold]

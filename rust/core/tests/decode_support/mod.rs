@@ -103,6 +103,8 @@ pub(crate) fn resolve(contract_id: &str) -> Option<u32> {
 pub(crate) struct Recorder {
     pub(crate) calls: Vec<Call>,
     pub(crate) knows_no_contract: bool,
+    /// Usable elements of each depth message of a contract that is known.
+    pub(crate) depth_messages: Vec<usize>,
 }
 
 impl Sink for Recorder {
@@ -116,6 +118,10 @@ impl Sink for Recorder {
 
     fn quote(&mut self, instrument: Option<InstrumentId>, quote: &Quote) {
         self.calls.push(Call::of_quote(instrument.map(|id| id.0), quote));
+    }
+
+    fn depths(&mut self, _: InstrumentId, message: &[Depth]) {
+        self.depth_messages.push(message.len());
     }
 
     fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth) {

@@ -172,6 +172,8 @@ fn element(target: &str, instrument: Option<u32>, data: &dyn Data) -> Call {
     let kind = match data.code(&DEPTH_TYPES) {
         Some(1) => DepthKind::Ask,
         Some(2) => DepthKind::Bid,
+        Some(3 | 10) => DepthKind::BestAsk,
+        Some(4 | 9) => DepthKind::BestBid,
         Some(6) => DepthKind::Reset,
         Some(code @ 0..=255) => DepthKind::Other(code as u8),
         _ => DepthKind::Other(0),

@@ -8,7 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, RecordBatch};
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Bar, Empty, Late, Source, Timeframe};
+use tickwire_core::bars::{Bar, Kind, Source, Timeframe};
 use tickwire_core::engine::Engine;
 use tickwire_core::record::{InstrumentId, NO_TIME, Quote, Side, Trade};
 use tickwire_core::snapshot::Snapshot;
@@ -26,24 +26,21 @@ pub(crate) fn timeframe(text: &str) -> Timeframe {
     text.parse().unwrap()
 }
 
+pub(crate) fn kind(text: &str) -> Kind {
+    text.parse().unwrap()
+}
+
 /// An instrument on a quarter-point grid without a band.
 pub(crate) fn spec(symbol: &str) -> Spec {
     Spec {
-        symbol: symbol.to_owned(),
-        tick_size: 0.25,
         rules: Rules { band: Action::Off, skew: Action::Off, ..Rules::default() },
-        sources: vec![Source::Trade],
-        alignment: Alignment::Utc,
-        lateness_ns: 0,
-        late: Late::Reject,
-        empty: Empty::Skip,
-        stamp_arrival: false,
         capacity: 1 << 12,
+        ..Spec::new(symbol, 0.25)
     }
 }
 
 pub(crate) fn engine_of(specs: Vec<Spec>, timeframes: &[&str], retain: usize) -> Arc<Engine> {
-    let timeframes: Vec<_> = timeframes.iter().map(|text| (timeframe(text), retain)).collect();
+    let timeframes: Vec<_> = timeframes.iter().map(|text| (kind(text), retain)).collect();
     Arc::new(Engine::new(specs, &timeframes))
 }
 

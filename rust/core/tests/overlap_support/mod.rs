@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tickwire_core::Spec;
-use tickwire_core::bars::{Alignment, Empty, Late, Source};
 use tickwire_core::decode::Decoder;
 use tickwire_core::engine::Engine;
 use tickwire_core::feed::Feed;
@@ -75,16 +74,9 @@ impl Tick {
 
 pub(crate) fn spec(symbol: &str) -> Spec {
     Spec {
-        symbol: symbol.to_owned(),
-        tick_size: 0.25,
         rules: Rules { band: Action::Off, ..Rules::default() },
-        sources: vec![Source::Trade],
-        alignment: Alignment::Utc,
-        lateness_ns: 0,
-        late: Late::Reject,
-        empty: Empty::Skip,
-        stamp_arrival: false,
         capacity: 1 << 12,
+        ..Spec::new(symbol, 0.25)
     }
 }
 

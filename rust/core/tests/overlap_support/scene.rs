@@ -130,8 +130,8 @@ impl Scene {
         let turns = merge(&rest, &self.run(Leg::New), self.choice.iter().copied());
         for (turn, (leg, index)) in turns.into_iter().enumerate() {
             if turn == self.over {
-                old.leave();
-                new.leave();
+                old.leave(Leg::New);
+                new.leave(Leg::New);
                 report = Some(overlap.report(Leg::New));
             }
             if leg == Leg::Old && report.is_some() {
