@@ -84,18 +84,25 @@ class Clock:
     """
 
     arrivals: list[tuple[int, int]] = field(default_factory=list)
+    lows: list[tuple[int, int]] = field(default_factory=list)
+    """After each tick its arrival, and the largest of the newest three differences."""
 
-    def sample(self, tick: Tick) -> None:
-        if tick.recv is not None and (not self.arrivals or self.arrivals[-1][0] != tick.recv):
-            self.arrivals.append((tick.recv, tick.recv - tick.ts))
+    def sample(self, ts: int, recv: int | None) -> None:
+        if recv is None:
+            return
+        if self.arrivals and self.arrivals[-1][0] == recv:
+            # They came together, and the last was the least on its way.
+            self.arrivals.pop()
+        self.arrivals.append((recv, recv - ts))
+        if len(self.arrivals) >= 3:
+            self.lows.append((recv, max(difference for _, difference in self.arrivals[-3:])))
 
     def offset(self) -> int | None:
         windows: list[list[int]] = []
-        start: int | None = None
-        for three in zip(self.arrivals, self.arrivals[1:], self.arrivals[2:], strict=False):
-            low, recv = max(difference for _, difference in three), three[-1][0]
-            # The first three make a window of their own.
-            if len(windows) < 2 or start is None or not 0 <= recv - start < WINDOW_NS:
+        start = 0
+        for recv, low in self.lows:
+            # The first of all has a window of its own.
+            if len(windows) < 2 or not 0 <= recv - start < WINDOW_NS:
                 windows.append([low])
                 start = recv
             else:
@@ -158,7 +165,7 @@ class Bars:
 
     def push(self, tick: Tick) -> bool:
         """Whether the tick is accepted."""
-        self.watermark.clock.sample(tick)
+        self.watermark.clock.sample(tick.ts, tick.recv)
         if any(self._is_closed(bucket(timeframe, tick.ts)[1]) for timeframe in self.entry):
             return False
         self.accepted.append(tick)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import tickwire as tw
+from oracle import Clock
 
 WARM_UP = 31
 UP = 1.03125
@@ -58,6 +59,7 @@ class Oracle:
         self.run: list[float] = []
         self.behind = 0
         self.newest: int | None = None
+        self.clock = Clock()
         self.sizes: list[float] = []
         self.moves: list[float] = []
         self.jump: tuple[float, float, list[Seen]] | None = None
@@ -68,6 +70,7 @@ class Oracle:
 
     def trade(self, tick: Tick) -> Seen:
         seen = Seen(tick)
+        self.clock.sample(tick.ts, tick.recv)
         before = self.accepted
         seen.reason = self._broken(tick, seen.flags)
         if seen.reason is not None:
@@ -107,7 +110,9 @@ class Oracle:
         if Fraction(tick.price) % Fraction(self.tick_size) and self._acts("grid", flags):
             return "grid"
         if tick.recv is not None:
-            if tick.ts - tick.recv > rules.skew_ns and self._acts("skew", flags):
+            # Where the clock of arrivals is behind, ticks come before they happen.
+            behind_ns = -min(self.clock.offset() or 0, 0)
+            if tick.ts - tick.recv > rules.skew_ns + behind_ns and self._acts("skew", flags):
                 return "skew"
             if tick.recv - tick.ts > rules.stale_ns and self._acts("stale", flags):
                 return "stale"

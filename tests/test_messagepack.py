@@ -118,9 +118,9 @@ def test_both_protocols_bring_the_same_ticks(swaps: bool) -> None:
         assert client.status()["unreadable_controls"] == 0
     ours, theirs = packed.stats(), plain.stats()
     assert ours["accepted"] == theirs["accepted"] == count
-    assert {name: ours[name] for name in theirs if name != "duplicates"} == {
-        name: theirs[name] for name in theirs if name != "duplicates"
-    }
+    # How quickly ticks come is each connection's own.
+    same = theirs.keys() - {"duplicates", "clock_offset_ns"}
+    assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
     for symbol in plain.symbols:
         for read in (tw.Engine.trades, tw.Engine.quotes):
             one, other = (read(engine, symbol).drop("ts_recv") for engine in (packed, plain))

@@ -10,7 +10,7 @@
 //!   last two and a half to five minutes of arrivals. A stamp from the future stands between honest
 //!   ones, and the largest of any three is then an honest one: alone, or with one beside it, it moves
 //!   the estimate nowhere that honest ticks have not been.
-//! - Ticks that came together are one arrival.
+//! - Ticks that came together are one arrival, of which the last counts: it was the least on its way.
 //! - A clock that was set back is followed within three arrivals, one that was set forward when the
 //!   older differences are forgotten. While nothing comes, nothing is forgotten.
 //!
@@ -27,8 +27,8 @@ const UNKNOWN: i64 = i64::MAX;
 pub(crate) struct ClockOffset {
     /// The newest arrival.
     newest: i64,
-    /// The differences of the two arrivals before the newest, or of it and the one before.
-    before: [i64; 2],
+    /// The differences of the newest three arrivals, the newest first.
+    three: [i64; 3],
     /// The smallest of the largest of three, in this window and in the one before.
     current: i64,
     previous: i64,
@@ -40,7 +40,7 @@ impl ClockOffset {
     pub(crate) fn new() -> Self {
         Self {
             newest: NO_TIME,
-            before: [UNKNOWN; 2],
+            three: [UNKNOWN; 3],
             current: UNKNOWN,
             previous: UNKNOWN,
             start: NO_TIME,
@@ -50,13 +50,13 @@ impl ClockOffset {
     /// Takes note of a tick; whether the estimate has changed.
     #[inline]
     pub(crate) fn sample(&mut self, ts_event: i64, ts_recv: i64) -> bool {
-        if ts_recv == self.newest {
-            return false;
+        let [newest, second, third] = &mut self.three;
+        if ts_recv != self.newest {
+            self.newest = ts_recv;
+            (*second, *third) = (*newest, *second);
         }
-        self.newest = ts_recv;
-        let difference = ts_recv.saturating_sub(ts_event);
-        let low = difference.max(self.before[0]).max(self.before[1]);
-        self.before = [difference, self.before[0]];
+        *newest = ts_recv.saturating_sub(ts_event);
+        let low = (*newest).max(*second).max(*third);
         let is_over = ts_recv.wrapping_sub(self.start) as u64 >= WINDOW_NS as u64;
         (is_over || low < self.current) && self.take(ts_recv, low, is_over)
     }

@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod clock_support;
 mod engine_support;
 
 use std::collections::BTreeMap;
 
+use clock_support::NaiveClock;
 use engine_support::*;
 use proptest::prelude::*;
 use tickwire_core::bars::{Bar, Source};
@@ -91,40 +93,11 @@ enum Step {
 struct NaiveWatermark {
     believed: Option<i64>,
     waiting: Vec<i64>,
-    /// Arrivals, each with how much later than its event it was.
-    arrivals: Vec<(i64, i64)>,
+    clock: NaiveClock,
 }
 
 impl NaiveWatermark {
     const JUMP: i64 = HOUR;
-    const WINDOW: i64 = 150 * SECOND;
-
-    fn arrive(&mut self, ts: i64, recv: i64) {
-        if recv != NO_TIME && self.arrivals.last().is_none_or(|last| last.0 != recv) {
-            self.arrivals.push((recv, recv - ts));
-        }
-    }
-
-    /// The smallest difference that three arrivals in a row did not exceed, in this window and the
-    /// last; zero if there is none.
-    fn offset(&self) -> i64 {
-        let mut windows: Vec<(i64, Vec<i64>)> = Vec::new();
-        for three in self.arrivals.windows(3) {
-            let recv = three[2].0;
-            match windows.last_mut() {
-                Some((start, lows)) if (0..Self::WINDOW).contains(&(recv - *start)) => {
-                    lows.extend(three.iter().map(|arrival| arrival.1).max());
-                }
-                // The first of all begins with the first three, and none else counts in it.
-                _ => windows.push((
-                    if windows.is_empty() { i64::MIN / 2 } else { recv },
-                    three.iter().map(|arrival| arrival.1).max().into_iter().collect(),
-                )),
-            }
-        }
-        let lows = windows.iter().rev().take(2).flat_map(|(_, lows)| lows);
-        lows.min().copied().unwrap_or(0)
-    }
 
     fn observe(&mut self, ts: i64, recv: i64) {
         if self.believed.is_some_and(|believed| ts <= believed) {
@@ -133,7 +106,7 @@ impl NaiveWatermark {
         }
         let jump = self.believed.is_none_or(|believed| ts - believed > Self::JUMP);
         if recv != NO_TIME {
-            if ts <= recv - self.offset() {
+            if ts <= recv - self.clock.offset() {
                 self.believed = Some(ts);
                 self.waiting.clear();
             }
@@ -197,7 +170,7 @@ impl Model {
     fn step(&mut self, step: &Step) -> bool {
         match step {
             Step::Trade(trade) => {
-                self.watermark.arrive(trade.ts_event, trade.ts_recv);
+                self.watermark.clock.arrive(trade.ts_event, trade.ts_recv);
                 let closing_time = self.closing_time();
                 let ends = self.timeframes.iter().map(|text| naive_bucket(text, trade.ts_event).1);
                 if ends.min().unwrap() <= closing_time {

@@ -1,6 +1,9 @@
 //! Which ticks are believed: every rule by example, and random trades against the rules written down
 //! one after another.
 
+mod clock_support;
+
+use clock_support::NaiveClock;
 use proptest::prelude::*;
 use tickwire_core::reason::Reason;
 use tickwire_core::record::{Depth, DepthKind, NO_TIME, Quote, Side, Trade};
@@ -290,10 +293,14 @@ struct Model {
     band: Option<(f64, i64)>,
     candidate: f64,
     agreed: u32,
+    clock: NaiveClock,
 }
 
 impl Model {
     fn trade(&mut self, trade: &Trade, closed_until: i64) -> Result<Vec<Reason>, Reason> {
+        self.clock.arrive(trade.ts_event, trade.ts_recv);
+        // Where the clock of arrivals is behind, ticks come before they happen.
+        let behind_ns = -self.clock.offset().min(0);
         let mut flags = Vec::new();
         let mut broken = |action, reason| match action {
             Action::Reject => Err(reason),
@@ -322,7 +329,7 @@ impl Model {
             broken(self.rules.grid, Reason::Grid)?;
         }
         let ahead = i128::from(trade.ts_event) - i128::from(trade.ts_recv);
-        if trade.ts_recv != NO_TIME && ahead > i128::from(self.rules.skew_ns) {
+        if trade.ts_recv != NO_TIME && ahead > i128::from(self.rules.skew_ns + behind_ns) {
             broken(self.rules.skew, Reason::Skew)?;
         }
         if trade.ts_event < closed_until {
@@ -388,7 +395,7 @@ proptest! {
         let band_ticks = f64::from(band_ticks);
         let rules = Rules { grid, band, size, skew, allow_negative, band_ticks, ..Rules::default() };
         let mut validator = validator(rules.clone());
-        let mut model = Model { rules, band: None, candidate: f64::NAN, agreed: 0 };
+        let mut model = Model { rules, band: None, candidate: f64::NAN, agreed: 0, clock: NaiveClock::default() };
         for (trade, until) in trades {
             let expected = model.trade(&trade, until);
             prop_assert_eq!(flagged(validator.trade(&trade, until)), expected, "{:?}", trade);

@@ -18,7 +18,12 @@ pub(crate) fn by_reason<'py>(py: Python<'py>, counts: &[u64]) -> PyResult<Bound<
     Ok(dict)
 }
 
-pub(crate) fn counters<'py>(py: Python<'py>, counters: &Counters) -> PyResult<Bound<'py, PyDict>> {
+/// Counts of ticks, and how far the clock of this machine is ahead of the venue's.
+pub(crate) fn stats<'py>(
+    py: Python<'py>,
+    counters: &Counters,
+    clock_offset_ns: Option<i64>,
+) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("received", counters.received)?;
     dict.set_item("accepted", counters.accepted)?;
@@ -29,19 +34,9 @@ pub(crate) fn counters<'py>(py: Python<'py>, counters: &Counters) -> PyResult<Bo
     dict.set_item("duplicates", counters.duplicates)?;
     dict.set_item("book_disagreements", counters.book_disagreements)?;
     dict.set_item("revised", counters.revised)?;
+    dict.set_item("clock_offset_ns", clock_offset_ns)?;
     dict.set_item("rejections", by_reason(py, &counters.rejected)?)?;
     dict.set_item("flags", by_reason(py, &counters.flagged)?)?;
-    Ok(dict)
-}
-
-/// The counts of an instrument, or of all, and how far this machine's clock is ahead of the venue's.
-pub(crate) fn stats<'py>(
-    py: Python<'py>,
-    counts: &Counters,
-    clock_offset_ns: Option<i64>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let dict = counters(py, counts)?;
-    dict.set_item("clock_offset_ns", clock_offset_ns)?;
     Ok(dict)
 }
 

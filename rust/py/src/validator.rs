@@ -271,7 +271,10 @@ impl PyValidator {
 
     /// Counts of ticks, as of `Engine.stats`.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let counters = self.judge().counters().clone();
-        counts::counters(py, &counters)
+        let (counters, offset) = {
+            let judge = self.judge();
+            (judge.counters().clone(), judge.clock_offset_ns())
+        };
+        counts::stats(py, &counters, offset)
     }
 }

@@ -3,13 +3,11 @@
 //! The watermark is the largest *believed* event time less the allowed lateness, or what `advance`
 //! was told, whichever is larger. It never goes back.
 //!
-//! A tick is believed if its event time is not ahead of its arrival by the venue's clock, as far as the
-//! offset of the clocks is known. Without an arrival time, a jump of more than [`JUMP_NS`] needs a
+//! A tick is believed if its event time is not ahead of its arrival, given by the venue's clock. Without an arrival time, a jump of more than [`JUMP_NS`] needs a
 //! second tick beyond it, the next one: one wrong stamp from the future cannot close bars early or
 //! make the honest ticks after it late, however often that happens. The watermark then moves to the
 //! smaller of the two.
 
-use crate::clock::ClockOffset;
 use crate::record::NO_TIME;
 
 /// A step forward in event time that one tick alone cannot make, ns.
@@ -23,18 +21,11 @@ pub(crate) struct Watermark {
     /// The largest event time that waits for a second tick.
     doubted: Option<i64>,
     closing_time: i64,
-    clock: ClockOffset,
 }
 
 impl Watermark {
     pub(crate) fn new(lateness_ns: i64) -> Self {
-        Self {
-            lateness_ns,
-            believed: NO_TIME,
-            doubted: None,
-            closing_time: NO_TIME,
-            clock: ClockOffset::new(),
-        }
+        Self { lateness_ns, believed: NO_TIME, doubted: None, closing_time: NO_TIME }
     }
 
     /// The time up to which bars are closed.
@@ -56,18 +47,6 @@ impl Watermark {
         ts_event <= self.believed || ts_event.wrapping_sub(self.believed) as u64 <= JUMP_NS as u64
     }
 
-    /// Takes note of when a tick came; whether that has changed the offset of the clocks.
-    #[inline]
-    pub(crate) fn arrive(&mut self, ts_event: i64, ts_recv: i64) -> bool {
-        ts_recv != NO_TIME && ts_event != NO_TIME && self.clock.sample(ts_event, ts_recv)
-    }
-
-    /// How far the clock of this machine is ahead of the venue's, ns, if that is known.
-    #[inline]
-    pub(crate) fn clock_offset(&self) -> Option<i64> {
-        self.clock.get()
-    }
-
     /// Takes note of an accepted tick; returns the closing time.
     #[inline]
     pub(crate) fn observe(&mut self, ts_event: i64, ts_recv: i64) -> i64 {
@@ -78,7 +57,7 @@ impl Watermark {
                     self.doubt(ts_event);
                     return self.closing_time;
                 }
-            } else if ts_event > ts_recv.saturating_sub(self.clock_offset().unwrap_or(0)) {
+            } else if ts_event > ts_recv {
                 return self.closing_time;
             }
             self.believe(ts_event);

@@ -101,9 +101,6 @@ impl Writer {
     #[inline]
     fn dated_trade(&mut self, shared: &Shared, trade: &Trade) -> Result<(), Reason> {
         self.dirty = true;
-        if self.trades.watermark.arrive(trade.ts_event, trade.ts_recv) {
-            self.trade_checks.set_clock_offset(self.trades.watermark.clock_offset().unwrap_or(0));
-        }
         let late = self.trades.is_late(trade.ts_event);
         let closed_until = if late { self.trades.limit(trade.ts_event, shared) } else { NO_TIME };
         let checked = self.trade_checks.trade(trade, closed_until);
@@ -128,7 +125,8 @@ impl Writer {
         }
         fault::point("bars");
         // After the tick is in: one that confirms a jump may itself lie before the new closing time.
-        let closing_time = self.trades.watermark.observe(trade.ts_event, trade.ts_recv);
+        let arrival = self.trade_checks.venue_time(trade.ts_recv);
+        let closing_time = self.trades.watermark.observe(trade.ts_event, arrival);
         self.trades.close(closing_time, &shared.view);
         self.trades.measure(trade.ts_event, trade.size, |_| trade.price, &shared.view);
         Ok(())
@@ -155,9 +153,6 @@ impl Writer {
     #[inline]
     fn dated_quote(&mut self, shared: &Shared, quote: &Quote) -> Result<(), Reason> {
         self.dirty = true;
-        if self.quotes.watermark.arrive(quote.ts_event, quote.ts_recv) {
-            self.quote_checks.set_clock_offset(self.quotes.watermark.clock_offset().unwrap_or(0));
-        }
         let late = self.quotes.is_late(quote.ts_event);
         let closed_until = if late { self.quotes.limit(quote.ts_event, shared) } else { NO_TIME };
         let checked = self.quote_checks.quote(quote, closed_until);
@@ -185,7 +180,8 @@ impl Writer {
         if let Some(book) = &mut self.book {
             book.quote(quote);
         }
-        let closing_time = self.quotes.watermark.observe(quote.ts_event, quote.ts_recv);
+        let arrival = self.quote_checks.venue_time(quote.ts_recv);
+        let closing_time = self.quotes.watermark.observe(quote.ts_event, arrival);
         self.quotes.close(closing_time, &shared.view);
         let price = |source: Source| source.of_quote(quote);
         self.quotes.measure(quote.ts_event, 0.0, price, &shared.view);

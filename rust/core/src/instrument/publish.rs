@@ -115,7 +115,7 @@ impl Writer {
 
     /// How far the clock of this machine is ahead of the venue's, by the trades or else the quotes.
     fn clock_offset(&self) -> Option<i64> {
-        self.trades.watermark.clock_offset().or_else(|| self.quotes.watermark.clock_offset())
+        self.trade_checks.clock_offset_ns().or_else(|| self.quote_checks.clock_offset_ns())
     }
 
     /// Has the closed bars that late ticks have changed shown by this publication.

@@ -58,6 +58,13 @@ impl Judge {
         &self.counters
     }
 
+    /// How far the clock of this machine is ahead of the venue's, ns, as far as arrivals can tell: by
+    /// those of trades, or else of quotes.
+    #[must_use]
+    pub fn clock_offset_ns(&self) -> Option<i64> {
+        self.trades.clock_offset_ns().or_else(|| self.quotes.clock_offset_ns())
+    }
+
     /// Judges a trade. Its verdict, and the ticks of a spike that it brings to light.
     #[inline]
     pub fn trade(&mut self, trade: &Trade) -> (Verdict, &[Tick]) {

@@ -21,6 +21,7 @@ pub use flags::Flags;
 pub use judge::{Judge, Verdict};
 pub use rules::{Action, Rules};
 
+use crate::clock::ClockOffset;
 use crate::columns::{BLOCK, Block};
 use crate::grid::Grid;
 use crate::reason::Reason;
@@ -50,6 +51,7 @@ pub struct Validator {
     behind_ns: i64,
     quote_behind_ns: i64,
     hours: Hours,
+    clock: ClockOffset,
     /// How far this machine's clock is behind the venue's; it is no fault of a tick.
     clock_behind_ns: i64,
     band: Band,
@@ -78,6 +80,7 @@ impl Validator {
             behind_ns: limit(rules.stale, rules.stale_ns),
             quote_behind_ns: limit(rules.stale, rules.stale_quote_ns),
             hours: Hours::new(None, rules.session),
+            clock: ClockOffset::new(),
             clock_behind_ns: 0,
             band: Band::new(&rules, tick_size),
             memory: Memory::new(&rules, tick_size),
@@ -98,6 +101,7 @@ impl Validator {
         let mut next = Self::new(rules, *tick_size);
         next.hours.resume(hours);
         next.band.resume(band);
+        next.clock = self.clock.clone();
         next.clock_behind_ns = self.clock_behind_ns;
         if let (Some(memory), Some(other)) = (&mut next.memory, memory.take()) {
             memory.resume(*other);
@@ -105,10 +109,29 @@ impl Validator {
         *self = next;
     }
 
-    /// Says how far the clock of this machine is ahead of the venue's, ns. Where it is behind, ticks may
-    /// come that much before they happen.
-    pub fn set_clock_offset(&mut self, offset_ns: i64) {
-        self.clock_behind_ns = offset_ns.min(0).saturating_neg();
+    /// Takes note of when a tick came. Where this machine's clock is behind the venue's, ticks may come
+    /// that much before they happen.
+    #[inline]
+    fn arrive(&mut self, ts_event: i64, ts_recv: i64) {
+        let known = ts_recv != NO_TIME && ts_event != NO_TIME;
+        if known && self.clock.sample(ts_event, ts_recv) {
+            self.clock_behind_ns = self.clock.get().unwrap_or(0).min(0).saturating_neg();
+        }
+    }
+
+    /// How far the clock of this machine is ahead of the venue's, ns, as far as arrivals can tell.
+    #[must_use]
+    pub fn clock_offset_ns(&self) -> Option<i64> {
+        self.clock.get()
+    }
+
+    /// An arrival time by the venue's clock, as far as that is known.
+    #[inline]
+    pub(crate) fn venue_time(&self, ts_recv: i64) -> i64 {
+        match self.clock.get() {
+            Some(offset) if ts_recv != NO_TIME => ts_recv.saturating_sub(offset),
+            _ => ts_recv,
+        }
     }
 
     /// The ticks of the spike found last, oldest first; see [`Flags::has_reverted`].
@@ -123,6 +146,7 @@ impl Validator {
     /// The first rule that the trade breaks and that rejects.
     #[inline]
     pub fn trade(&mut self, trade: &Trade, closed_until: i64) -> Result<Flags, Reason> {
+        self.arrive(trade.ts_event, trade.ts_recv);
         // Nearly every trade breaks no rule. What becomes of one that does is worked out apart.
         let ordinary = trade.price >= self.price_low
             && trade.price <= self.price_high

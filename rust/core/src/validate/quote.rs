@@ -13,6 +13,7 @@ impl Validator {
     /// The first rule that the quote breaks and that rejects.
     #[inline]
     pub fn quote(&mut self, quote: &Quote, closed_until: i64) -> Result<Flags, Reason> {
+        self.arrive(quote.ts_event, quote.ts_recv);
         let mut flags = Flags::NONE;
         if quote.ts_event == NO_TIME {
             return Err(Reason::NoTime);
