@@ -11,6 +11,7 @@
 use crate::bars::bar::OpenBar;
 use crate::bars::ladder::{Closed, Ladder};
 use crate::bars::{Alignment, Bar, Buckets, Empty, Kind, Measured, Split, Watermark, still_open};
+use crate::clock::ClockOffset;
 use crate::record::NO_TIME;
 
 /// What an aggregator is told.
@@ -34,6 +35,7 @@ pub struct Aggregator {
     ladder: Ladder,
     measured: Box<[Measured]>,
     watermark: Watermark,
+    clock: ClockOffset,
     /// The event time below which a tick is late, and the closing time at which that moves.
     closed_until: i64,
     next_close: i64,
@@ -71,6 +73,7 @@ impl Aggregator {
             kinds: kinds.into(),
             buckets,
             watermark: Watermark::new(settings.lateness_ns),
+            clock: ClockOffset::new(),
             closed_until: NO_TIME,
             next_close: NO_TIME + 1,
             late: 0,
@@ -92,13 +95,15 @@ impl Aggregator {
 
     /// Adds a tick; whether it was in time. `ts_recv` is its arrival, or [`NO_TIME`].
     pub fn push(&mut self, ts_event: i64, ts_recv: i64, price: f64, size: f64) -> bool {
-        self.watermark.arrive(ts_event, ts_recv);
+        if ts_recv != NO_TIME && ts_event != NO_TIME {
+            self.clock.sample(ts_event, ts_recv);
+        }
         if ts_event < self.closed_until {
             self.late += 1;
             return false;
         }
         self.ladder.add(ts_event, price, size);
-        let closing_time = self.watermark.observe(ts_event, ts_recv);
+        let closing_time = self.watermark.observe(ts_event, self.clock.venue_time(ts_recv));
         self.close(closing_time);
         let time = self.watermark.believed(ts_event);
         let first = self.buckets.len();

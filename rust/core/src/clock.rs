@@ -78,6 +78,15 @@ impl ClockOffset {
         let smallest = self.current.min(self.previous);
         (smallest != UNKNOWN).then_some(smallest)
     }
+
+    /// An arrival time by the venue's clock, as far as that is known.
+    #[inline]
+    pub(crate) fn venue_time(&self, ts_recv: i64) -> i64 {
+        match self.get() {
+            Some(offset) if ts_recv != NO_TIME => ts_recv.saturating_sub(offset),
+            _ => ts_recv,
+        }
+    }
 }
 
 #[cfg(test)]

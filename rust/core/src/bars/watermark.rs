@@ -3,10 +3,10 @@
 //! The watermark is the largest *believed* event time less the allowed lateness, or what `advance`
 //! was told, whichever is larger. It never goes back.
 //!
-//! A tick is believed if its event time is not ahead of its arrival, given by the venue's clock. Without an arrival time, a jump of more than [`JUMP_NS`] needs a
-//! second tick beyond it, the next one: one wrong stamp from the future cannot close bars early or
-//! make the honest ticks after it late, however often that happens. The watermark then moves to the
-//! smaller of the two.
+//! A tick is believed if its event time is not ahead of its arrival, given by the venue's clock.
+//! Without an arrival time, a jump of more than [`JUMP_NS`] needs a second tick beyond it, the next
+//! one: one wrong stamp from the future cannot close bars early or make the honest ticks after it
+//! late, however often that happens. The watermark then moves to the smaller of the two.
 
 use crate::record::NO_TIME;
 

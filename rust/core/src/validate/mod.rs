@@ -128,10 +128,7 @@ impl Validator {
     /// An arrival time by the venue's clock, as far as that is known.
     #[inline]
     pub(crate) fn venue_time(&self, ts_recv: i64) -> i64 {
-        match self.clock.get() {
-            Some(offset) if ts_recv != NO_TIME => ts_recv.saturating_sub(offset),
-            _ => ts_recv,
-        }
+        self.clock.venue_time(ts_recv)
     }
 
     /// The ticks of the spike found last, oldest first; see [`Flags::has_reverted`].
