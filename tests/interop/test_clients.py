@@ -52,7 +52,9 @@ def running(maker: str) -> Running:
 @pytest.mark.parametrize("protocol", ["json", "messagepack"])
 def test_it_subscribes_counts_and_stops(running: Running, protocol: str, negotiate: bool, shape: str) -> None:
     market = sim.Market(3, seed=1, rate=None, mix={"trade": 0.3, "quote": 0.4, "depth": 0.3})
-    with sim.Hub(market, start="all", count=5_000, records_per_message=7, shape=shape) as hub:
+    with sim.Hub(
+        market, start="all", count=5_000, records_per_message=7, shape=shape, first_depth=None
+    ) as hub:
         token = hub.token()
         with running(hub, token=token, protocol=protocol, negotiate=negotiate, ticks=5_000) as client:
             client.next("connected")

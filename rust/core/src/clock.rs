@@ -79,11 +79,13 @@ impl ClockOffset {
         (smallest != UNKNOWN).then_some(smallest)
     }
 
-    /// An arrival time by the venue's clock, as far as that is known.
+    /// The latest time that the venue's clock may have shown at an arrival. A clock that seems to be
+    /// ahead makes it no earlier: old ticks that are sent again look like that, and each of them is
+    /// ahead of what those before it have made the estimate.
     #[inline]
     pub(crate) fn venue_time(&self, ts_recv: i64) -> i64 {
         match self.get() {
-            Some(offset) if ts_recv != NO_TIME => ts_recv.saturating_sub(offset),
+            Some(offset) if ts_recv != NO_TIME => ts_recv.saturating_sub(offset.min(0)),
             _ => ts_recv,
         }
     }

@@ -121,8 +121,10 @@ fn what_happens_later_changes_nothing() {
             let gap = MONDAY + (start + 650) * SECOND;
             engine.session().mark_gap(ID, Some(gap), gap + 5 * SECOND).unwrap();
             keep(&mut kept);
-            // Makes more open bars than there was room for.
-            push(&engine, (0..9).map(|offset| ahead(start + 710 + offset)));
+            // Makes more open bars than there was room for. Between honest ticks, or they would be
+            // taken for a sign that the clock of the arrivals is behind.
+            let honest = live(MONDAY + (start + 699) * SECOND, 100.0, 1.0);
+            push(&engine, (0..9).flat_map(|offset| [ahead(start + 710 + offset), honest]));
             keep(&mut kept);
             let bar = bar(MONDAY - (round + 1) * SECOND);
             engine.session().push_bars(ID, Source::Trade, 0, vec![bar], false).unwrap();

@@ -125,7 +125,7 @@ impl Validator {
         self.clock.get()
     }
 
-    /// An arrival time by the venue's clock, as far as that is known.
+    /// The latest time that the venue's clock may have shown at an arrival.
     #[inline]
     pub(crate) fn venue_time(&self, ts_recv: i64) -> i64 {
         self.clock.venue_time(ts_recv)

@@ -11,13 +11,14 @@
 //!
 //! It has no clock: what depends on now is told by [`Session::advance`].
 
+mod sink;
+
 use crate::bars::{Buckets, Kind, Source, Timeframe, parent};
-use crate::book::{Book, LEAST_SNAPSHOT};
+use crate::book::Book;
 use crate::columns::TradeColumns;
-use crate::decode::Sink;
 use crate::instrument::{Instrument, Shared, Spec, Writer};
 use crate::reason::{REASONS, Reason};
-use crate::record::{Depth, InstrumentId, Quote, Trade};
+use crate::record::{InstrumentId, Quote, Trade};
 use crate::snapshot::{Counters, Snapshot};
 use crate::sync::{AtomicU64, Ordering};
 use arrow_array::RecordBatch;
@@ -399,53 +400,5 @@ impl<'a> Session<'a> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         self.leave();
-    }
-}
-
-impl Sink for Session<'_> {
-    fn resolve(&mut self, contract_id: &str) -> Option<InstrumentId> {
-        self.engine.find(contract_id)
-    }
-
-    #[inline]
-    fn trade(&mut self, instrument: Option<InstrumentId>, trade: &Trade) {
-        match instrument {
-            Some(id) => drop(self.push_trade(id, trade)),
-            None => self.refuse(None, Reason::UnknownInstrument),
-        }
-    }
-
-    #[inline]
-    fn quote(&mut self, instrument: Option<InstrumentId>, quote: &Quote) {
-        match instrument {
-            Some(id) => drop(self.push_quote(id, quote)),
-            None => self.refuse(None, Reason::UnknownInstrument),
-        }
-    }
-
-    #[inline]
-    fn depths(&mut self, instrument: InstrumentId, message: &[Depth]) {
-        if message.len() >= LEAST_SNAPSHOT {
-            self.update(instrument, |writer, shared| writer.begin_book(shared, message));
-        }
-    }
-
-    fn depth(&mut self, instrument: Option<InstrumentId>, depth: &Depth) {
-        match instrument {
-            Some(id) => drop(self.push_depth(id, depth)),
-            None => self.refuse(None, Reason::UnknownInstrument),
-        }
-    }
-
-    fn malformed(&mut self, instrument: Option<InstrumentId>) {
-        self.refuse(instrument, Reason::Malformed);
-    }
-
-    fn oversize(&mut self) {
-        self.refuse(None, Reason::Oversize);
-    }
-
-    fn control(&mut self, record: &[u8]) {
-        self.receipt.control.push(record.into());
     }
 }
