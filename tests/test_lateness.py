@@ -237,3 +237,26 @@ def test_ticks_that_are_late_when_the_link_ends_are_seen_and_those_of_a_snapshot
         assert false_claims(engine, history, clock.now_ns()) == []
         reasons = [event.reason for event in events.poll() if isinstance(event, Gap)]
         assert sorted(reasons) == ["join", "late ticks", "link lost"]
+
+
+def test_a_clock_that_has_jumped_costs_minutes_of_ticks_and_not_all() -> None:
+    clock = VirtualClock(START_NS)
+    hub, _ = hub_of(sim.Market([EP], rate=10.0), clock=clock)
+    with hub:
+        engine = engine_of("1s", symbols=(EP,))
+        with connected(hub, engine, clock) as client:
+            clock.until(lambda: client.state == "live", 10.0)
+            clock.sleep(20.0)
+            before = client.status()
+            assert before["rejected"] == 0
+            # As if this machine's clock had been set forward.
+            hub.fault(sim.Skew(-4.0))
+            clock.sleep(5.0)
+            assert client.status()["rejected"] > 0
+            clock.sleep(300.0)
+            later = client.status()
+            clock.sleep(10.0)
+            status = client.status()
+        assert status["rejected"] == later["rejected"]
+        assert status["accepted"] > later["accepted"] + 10
+        assert 3.9e9 < engine.stats(EP)["clock_offset_ns"] < 4.1e9
