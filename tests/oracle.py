@@ -123,7 +123,7 @@ class Watermark:
         if self.believed is not None and tick.ts <= self.believed:
             self.doubted = None
         elif tick.recv is not None:
-            if tick.ts <= tick.recv - (self.clock.offset() or 0):
+            if tick.ts <= tick.recv - min(self.clock.offset() or 0, 0):
                 self._believe(tick.ts)
                 self.doubted = None
         elif self.believed is not None and tick.ts <= self.believed + JUMP_NS:

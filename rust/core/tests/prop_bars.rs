@@ -106,7 +106,7 @@ impl NaiveWatermark {
         }
         let jump = self.believed.is_none_or(|believed| ts - believed > Self::JUMP);
         if recv != NO_TIME {
-            if ts <= recv - self.clock.offset() {
+            if ts <= recv - self.clock.offset().min(0) {
                 self.believed = Some(ts);
                 self.waiting.clear();
             }
