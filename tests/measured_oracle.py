@@ -185,7 +185,7 @@ class MeasuredBars:
     ) -> None:
         """A tick, `price` in ticks. One that was not accepted tells of the clocks and enters no bar."""
         tick = Tick(ts, float(price * self.tick_size), size, recv)
-        self.watermark.clock.sample(tick)
+        self.watermark.clock.sample(tick.ts, tick.recv)
         if not accepted:
             return
         self.watermark.observe(tick)
