@@ -20,7 +20,7 @@ __all__ = ["find_zone", "offsets_between"]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _SECOND = dt.timedelta(seconds=1)
-# No zone ever went from one offset to another and back in less than 12 days.
+# No zone ever went from one offset to another and back in less than a week but for an hour (Recife in 2000).
 _STEP_S = 5 * 86_400
 
 
